@@ -1,0 +1,186 @@
+"""What a setting is and what may be written as one: each function turns text into a value, for the table in config.py.
+
+A ValueError says what to write, never what was written: the text may be a secret.
+"""
+from __future__ import annotations
+
+import base64
+import dataclasses
+import ipaddress
+import json
+import pathlib
+import re
+from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
+
+ROOT = pathlib.Path(__file__).resolve().parent
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Parser = Callable[[str], object]
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """What is known about one setting besides its value."""
+
+    name: str
+    group: str
+    parse: Parser
+    default: object
+    explanation: str
+    example: str
+    secret: bool
+    needed: bool
+
+    @property
+    def default_text(self) -> str:
+        return "" if callable(self.default) or self.default in (None, (), "") else str(self.default)
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """A heading of .env.example, and what the portal does while the group is absent."""
+
+    title: str
+    absent: str = ""
+
+
+GROUPS = {
+    "portal": Group("The portal itself"),
+    "web": Group("Web server"),
+    "database": Group("PostgreSQL", "the portal runs its own PostgreSQL under DATA_DIR"),
+    "supabase": Group("Supabase (instead of DATABASE_URL)", "the portal uses PostgreSQL directly"),
+    "pool": Group("Connections and workers of each web process"),
+    "redis": Group("Redis", "cache and limits are kept in memory and in the database"),
+    "clerk": Group("Clerk sign-in", "staff sign in with the portal's own accounts"),
+    "drive": Group("Google Drive", "documents are kept under DATA_DIR"),
+    "twilio": Group("WhatsApp through Twilio", "messages are kept in the outbox"),
+    "meta": Group("WhatsApp through Meta's Cloud API", "messages are kept in the outbox"),
+    "smtp": Group("E-mail", "e-mails are kept in the outbox"),
+}
+
+
+def text(value: str) -> str:
+    return value
+
+
+def number(low: int, high: int) -> Parser:
+    def parse(value: str) -> int:
+        if not re.fullmatch(r"\d{1,9}", value, re.ASCII) or not low <= int(value) <= high:
+            raise ValueError(f"write a whole number from {low} to {high}")
+        return int(value)
+    return parse
+
+
+def choice(words: Mapping[str, str]) -> Parser:
+    def parse(value: str) -> str:
+        if value.lower() not in words:
+            raise ValueError(f"write one of {', '.join(words)}")
+        return words[value.lower()]
+    return parse
+
+
+def path(value: str) -> pathlib.Path:
+    """A path; a relative one counts from the portal's folder, whatever the current directory is."""
+    return ROOT / pathlib.Path(value).expanduser()
+
+
+def existing_file(value: str) -> pathlib.Path:
+    if not path(value).is_file():
+        raise ValueError("write the path of an existing file; there is none at this path")
+    return path(value)
+
+
+def url(*schemes: str, example: str, bare: bool = False) -> Parser:
+    """An absolute URL of one of these schemes, without a slash at the end; `bare`: without path, query and user too."""
+    def parse(value: str) -> str:
+        wanted = f"write a URL like {example}"
+        try:
+            parts = urlsplit(value)
+            port = parts.port
+        except ValueError:
+            raise ValueError(wanted) from None
+        if parts.scheme not in schemes or re.search(r"[\s\x00-\x1f]", value) or port == 0:
+            raise ValueError(wanted)
+        if parts.scheme in ("http", "https") and (not parts.hostname or parts.username is not None):
+            raise ValueError(wanted)
+        if bare and (parts.path not in ("", "/") or parts.query or parts.fragment):
+            raise ValueError(f"{wanted}, with nothing behind the host name and port")
+        return value.rstrip("/")
+    return parse
+
+
+def several(item: Parser) -> Parser:
+    return lambda value: tuple(item(part.strip()) for part in value.split(",") if part.strip())
+
+
+def email(value: str) -> str:
+    if not re.fullmatch(r"[^@\s<>,;]+@[^@\s<>,;]+\.[^@\s<>,;]+", value):
+        raise ValueError("write e-mail addresses with commas between them, like asha@example.com,ravi@example.com")
+    return value.lower()
+
+
+def network(value: str) -> Network:
+    try:
+        return ipaddress.ip_network(value, strict=False)
+    except ValueError:
+        raise ValueError("write addresses or networks with commas between them, like 127.0.0.1,10.0.0.0/8") from None
+
+
+def whatsapp_number(value: str) -> str:
+    number = value.removeprefix("whatsapp:").replace(" ", "")
+    if not re.fullmatch(r"\+[1-9]\d{7,14}", number, re.ASCII):
+        raise ValueError("write the sender with its country code, like whatsapp:+14155238886")
+    return f"whatsapp:{number}"
+
+
+def starting(*prefixes: str, where: str) -> Parser:
+    def parse(value: str) -> str:
+        if not value.startswith(prefixes):
+            raise ValueError(f"write {where}; it starts with {' or '.join(prefixes)}")
+        return value
+    return parse
+
+
+def supabase_key(value: str) -> str:
+    """The secret key. The public one sees no row at all under row-level security, so it is refused by name."""
+    public = value.startswith("sb_publishable_")
+    if value.count(".") == 2:
+        try:
+            payload = value.split(".")[1]
+            public = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))).get("role") == "anon"
+        except (ValueError, AttributeError):
+            raise ValueError("write the secret key (sb_secret_..., or the service_role key) whole") from None
+    if public:
+        raise ValueError("this is the public key; write the secret key (sb_secret_..., or the service_role key) "
+                         "from Supabase, Project Settings, API keys")
+    return value
+
+
+def encryption_key(value: str) -> str:
+    try:
+        right = len(base64.urlsafe_b64decode(value.encode())) == 32
+    except ValueError:
+        right = False
+    if not right:
+        raise ValueError("write 32 random bytes in URL-safe base64, as this prints: python -c "
+                         "\"import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())\"")
+    return value
+
+
+def public_key(value: str) -> str:
+    key = value.replace("\\n", "\n")
+    if not key.startswith("-----BEGIN PUBLIC KEY-----"):
+        raise ValueError("write the PEM public key of the Clerk instance, with \\n for each line end")
+    return key
+
+
+def looks_like_an_example(key: str) -> bool:
+    """Few different characters, or words that only a person writes: neither comes from a random generator."""
+    words = ("change", "example", "your-", "your_", "yoursecret", "replace", "placeholder", "insert")
+    return len(set(key)) < 5 or any(word in key.lower() for word in words)
+
+
+def without_password(value: str) -> str:
+    """The value as an error line may show it: shortened, and without what stands between // and @ in a URL."""
+    return re.sub(r"(?<=//)[^/@]*@", "***@", value)[:100]

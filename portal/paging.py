@@ -1,0 +1,261 @@
+"""Long lists page by page, sorted by a column of the visitor's choice, with everything in the web address.
+
+Pages continue from the last row seen (keyset) and not from a count of rows, so that page 200 costs what page 1 costs
+and nobody sees a row twice because a colleague added one. A cursor that cannot be read shows the first page.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
+from itertools import product
+from typing import Any, Literal
+from urllib.parse import urlencode
+
+from database_pool import execute_query
+
+Kind = Literal["text", "number", "date", "time"]
+SIZES = (25, 50, 100)
+LONGEST_CURSOR = 2000
+
+
+@dataclass(frozen=True)
+class Sort:
+    """One way to order a list: by `column`, and between equals by `key`, which is unique.
+
+    `nullable` columns show their empty rows last in both directions. `descending` is what the first click on the
+    heading means; `name` is the word in the web address.
+    """
+
+    name: str
+    column: str
+    key: str
+    kind: Kind = "text"
+    key_kind: Kind = "text"
+    nullable: bool = False
+    descending: bool = False
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """The row a page starts behind (or, backwards, before), and how many rows come before that page."""
+
+    backwards: bool
+    value: Any
+    key: Any
+    start: int
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What somebody asked of a list: sort, direction, page size, place, and the other parameters of the address."""
+
+    sort: Sort
+    descending: bool
+    size: int
+    cursor: Cursor | None
+    parameters: Mapping[str, str]
+    sorts: Sequence[Sort] = field(repr=False)
+
+    def link(self, **changes: str | int | None) -> str:
+        """The address of this list with some parameters changed ("" takes one out), starting at the first page."""
+        wanted = {**self.parameters, "cursor": "", **{name: str(value or "") for name, value in changes.items()}}
+        return "?" + urlencode({name: value for name, value in wanted.items() if value})
+
+    def heading_link(self, name: str) -> str:
+        """Where a click on a column's heading leads: its own first direction, then the other."""
+        sort = next(sort for sort in self.sorts if sort.name == name)
+        descending = not self.descending if sort == self.sort else sort.descending
+        return self.link(sort=_sort_word(sort, descending))
+
+    def aria_sort(self, name: str) -> str:
+        """ascending or descending for the column the list is sorted by, "" for all others."""
+        return ("descending" if self.descending else "ascending") if name == self.sort.name else ""
+
+
+@dataclass(frozen=True)
+class Page:
+    """The rows of one page. `total` counts all that match, or is None where it was not asked for."""
+
+    rows: list[dict[str, Any]]
+    listing: Listing
+    start: int = 0
+    total: int | None = None
+    next_cursor: str = ""
+    previous_cursor: str = ""
+
+    @property
+    def next_link(self) -> str:
+        return self.listing.link(cursor=self.next_cursor) if self.next_cursor else ""
+
+    @property
+    def previous_link(self) -> str:
+        return self.listing.link(cursor=self.previous_cursor) if self.previous_cursor else ""
+
+
+def listing(arguments: Mapping[str, str], sorts: Sequence[Sort], *, size: int = 50) -> Listing:
+    """Reads `sort`, `size` and `cursor` from the address; the first of `sorts` is the default. Never fails."""
+    parameters = {name: value for name, value in arguments.items() if value}
+    sort, descending = _wanted_sort(parameters.get("sort", ""), sorts)
+    wanted_size = parameters.get("size", "")
+    return Listing(
+        sort=sort,
+        descending=descending,
+        sorts=sorts,
+        parameters=parameters,
+        size=int(wanted_size) if wanted_size in map(str, SIZES) else size,
+        cursor=_read_cursor(parameters.get("cursor", ""), sort, descending),
+    )
+
+
+def read_page(
+    relation: str, wanted: Listing, *, filters: Mapping[str, Any] | None = None, columns: str = "*", count: bool = True
+) -> Page:
+    """The page of a table or view that `wanted` asks for; `columns` must contain the sort's column and key.
+
+    One query for the first page, two for others where the total is wanted. A page left empty shows the first.
+    """
+    cursor = wanted.cursor
+    result = execute_query(
+        relation,
+        columns=columns,
+        filters=page_filters(wanted, filters),
+        order=page_order(wanted),
+        limit=wanted.size + 1,
+        count=count and cursor is None,
+    )
+    if cursor is None:
+        return _page(wanted, result.data, result.count if count else None)
+    if not result.data:
+        return read_page(relation, replace(wanted, cursor=None), filters=filters, columns=columns, count=count)
+    counted = execute_query(relation, columns=wanted.sort.key, filters=filters, limit=1, count=True) if count else None
+    return _page(wanted, result.data, counted.count if counted else None)
+
+
+def page_filters(wanted: Listing, filters: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """`filters` and the condition that the rows lie behind the cursor (before it, when paging backwards)."""
+    everything = dict(filters or {})
+    cursor = wanted.cursor
+    if cursor is None:
+        return everything
+    sort = wanted.sort
+    onwards = "lt" if wanted.descending != cursor.backwards else "gt"
+    same = {f"{sort.column}_eq" if cursor.value is not None else f"{sort.column}_is": cursor.value}
+    groups: list[dict[str, Any]] = [{**same, f"{sort.key}_{onwards}": cursor.key}]
+    if cursor.value is not None:
+        groups.append({f"{sort.column}_{onwards}": cursor.value})
+    if sort.nullable and cursor.value is not None and not cursor.backwards:
+        groups.append({f"{sort.column}_is": None})
+    if sort.nullable and cursor.value is None and cursor.backwards:
+        groups.append({f"{sort.column}_not_is": None})
+    if not sort.nullable:
+        # Says nothing new, but gives an index a place to start at, which it does not find inside an "or".
+        everything.setdefault(f"{sort.column}_{onwards}e", cursor.value)
+    others = everything.get("or") or [{}]
+    everything["or"] = [{**other, **group} for other, group in product(others, groups)]
+    return everything
+
+
+def page_order(wanted: Listing) -> str:
+    """The order of the query: turned round when paging backwards, empty values last for the reader."""
+    backwards = wanted.cursor is not None and wanted.cursor.backwards
+    direction = "desc" if wanted.descending != backwards else "asc"
+    nulls = f" nulls {'first' if backwards else 'last'}" if wanted.sort.nullable else ""
+    if wanted.sort.column == wanted.sort.key:
+        return f"{wanted.sort.key} {direction}"
+    return f"{wanted.sort.column} {direction}{nulls}, {wanted.sort.key} {direction}"
+
+
+def _page(wanted: Listing, found: list[dict[str, Any]], total: int | None) -> Page:
+    cursor, rows, more = wanted.cursor, found[: wanted.size], len(found) > wanted.size
+    if cursor is not None and cursor.backwards:
+        rows.reverse()
+        start = max(0, cursor.start - len(rows))
+        has_next, has_previous = True, more
+    else:
+        start = cursor.start if cursor else 0
+        has_next, has_previous = more, cursor is not None
+    return Page(
+        rows=rows,
+        listing=wanted,
+        total=total,
+        start=start,
+        next_cursor=_cursor(wanted, rows[-1], False, start + len(rows)) if has_next else "",
+        previous_cursor=_cursor(wanted, rows[0], True, start) if has_previous else "",
+    )
+
+
+def _wanted_sort(word: str, sorts: Sequence[Sort]) -> tuple[Sort, bool]:
+    for sort in sorts:
+        if word in (sort.name, f"-{sort.name}"):
+            return sort, word.startswith("-")
+    return sorts[0], sorts[0].descending
+
+
+def _sort_word(sort: Sort, descending: bool) -> str:
+    return f"-{sort.name}" if descending else sort.name
+
+
+def _cursor(wanted: Listing, row: Mapping[str, Any], backwards: bool, start: int) -> str:
+    value, key = row[wanted.sort.column], row[wanted.sort.key]
+    content = [
+        _sort_word(wanted.sort, wanted.descending),
+        backwards,
+        start,
+        None if value is None else _as_text(value),
+        _as_text(key),
+    ]
+    packed = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
+    return base64.urlsafe_b64encode(packed).rstrip(b"=").decode()
+
+
+def _as_text(value: Any) -> str:
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def _read_cursor(text: str, sort: Sort, descending: bool) -> Cursor | None:
+    if not text or len(text) > LONGEST_CURSOR:
+        return None
+    try:
+        content = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        word, backwards, start, value, key = content
+        if word != _sort_word(sort, descending) or type(backwards) is not bool or type(start) is not int:
+            return None
+        if not 0 <= start < 10**9 or (value is None and not sort.nullable):
+            return None
+        read_value, read_key = READERS[sort.kind], READERS[sort.key_kind]
+        return Cursor(backwards, None if value is None else read_value(value), read_key(key), start)
+    except (ValueError, TypeError, binascii.Error, InvalidOperation, RecursionError):
+        return None
+
+
+def _read_text(value: str) -> str:
+    if "\x00" in value:
+        raise ValueError("not a text of ours")
+    value.encode()  # a lone surrogate is no text either
+    return value
+
+
+def _read_number(value: str) -> Decimal:
+    number = Decimal(value)
+    if not number.is_finite() or abs(number) >= 2**63 or len(value) > 40:
+        raise ValueError("not a number of ours")
+    return number
+
+
+def _read_time(value: str) -> datetime:
+    moment = datetime.fromisoformat(value)
+    if moment.tzinfo is None:
+        raise ValueError("not a moment of ours")
+    return moment
+
+
+READERS: dict[Kind, Callable[[str], Any]] = {
+    "text": _read_text,
+    "number": _read_number,
+    "date": date.fromisoformat,
+    "time": _read_time,
+}

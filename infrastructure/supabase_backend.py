@@ -1,0 +1,230 @@
+"""The way through Supabase: PostgREST by the `supabase` package, one client per connection.
+
+Each client owns one HTTP/1.1 connection and serves one caller at a time. HTTP/2 is off: a server that sends GOAWAY
+(nginx after `keepalive_requests`, Supabase's edge after 10,000) made a shared HTTP/2 client report 180 of 900 inserts
+as failed that had been stored. One shared HTTP/1.1 client spends more time searching its connections than asking.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import httpx
+from postgrest import CountMethod
+from postgrest.exceptions import APIError
+from supabase import Client, create_client
+from supabase.lib.client_options import SyncClientOptions
+
+from infrastructure.catalogue import Catalogue, Function, Row
+from infrastructure.connection_pool import ConnectionPool, PoolStatistics
+from infrastructure.errors import Aborted, DatabaseError, OutcomeUnknown, Unavailable, classify
+from infrastructure.selection import AnyOf, Condition, Selection
+
+Answer = TypeVar("Answer")
+PAGE = 1000  # rows: PostgREST on hosted projects cuts every answer there, silently
+READ_TIMEOUT = 25.0  # seconds; above the 20 the server gives a statement, so that its own answer arrives first
+_RETRY_LATER = {429, 502, 503, 504, 520, 521, 522, 523, 524}
+_WRONG_KEY = "the SUPABASE_KEY is refused: use the secret key (sb_secret_...), not the publishable one"
+
+
+class SupabaseOpener:
+    """Makes Supabase clients with one connection each; making one asks nothing of the server."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self._url, self._key = url, key
+        self._certificates = httpx.create_ssl_context()
+
+    def open(self, deadline: float) -> Client:
+        http = httpx.Client(
+            http2=False,
+            verify=self._certificates,
+            timeout=httpx.Timeout(READ_TIMEOUT, connect=5, pool=5),
+            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=30),
+            event_hooks={"response": [_sort_out_overload]},
+        )
+        # The library's own retries (3, sleeping 1 + 2 + 4 seconds) would multiply with ours.
+        options = SyncClientOptions(
+            httpx_client=http, postgrest_client_retry=False, auto_refresh_token=False, persist_session=False
+        )
+        return create_client(self._url, self._key, options)
+
+    def close(self, connection: Client) -> None:
+        if connection.options.httpx_client is not None:
+            connection.options.httpx_client.close()
+
+    def is_alive(self, connection: Client) -> bool:
+        return True  # HTTP/1.1 in httpcore notices a closed connection before it sends, and opens another
+
+
+class SupabaseBackend:
+    """Runs checked questions and function calls over PostgREST."""
+
+    def __init__(self, url: str, key: str, *, size: int = 15, overflow: int = 30, timeout: float = 45.0) -> None:
+        self._pool: ConnectionPool[Client] = ConnectionPool(SupabaseOpener(url, key), size, overflow, timeout)
+
+    def describe(self, deadline: float) -> dict[str, Any]:
+        """The schema, as the SQL function `schema_catalogue` tells it."""
+        return cast(dict[str, Any], self._run(lambda client: _call(client, "schema_catalogue", {}), deadline))
+
+    def select(self, selection: Selection, deadline: float) -> tuple[list[Row], int | None]:
+        """The rows, page by page where there are more than the server gives at once, and the count if asked for."""
+        wanted, rows = selection.limit, list[Row]()
+        total: int | None = None
+        while wanted is None or len(rows) < wanted:
+            size = PAGE if wanted is None else min(PAGE, wanted - len(rows))
+            counting = total is None and (selection.count or wanted is None or wanted > PAGE)
+            found, counted = self._page(selection, size, selection.offset + len(rows), counting, deadline)
+            total = counted if counting else total
+            rows += found
+            if not found or (len(found) < size and total is None) or len(rows) + selection.offset >= (total or 0):
+                break
+        if selection.count and total is None:
+            total = self._page(selection, 1, 0, True, deadline)[1]
+        row_from_json = selection.relation.row_from_json
+        return [row_from_json(row) for row in rows], total if selection.count else None
+
+    def call(self, function: Function, parameters: dict[str, Any], catalogue: Catalogue, deadline: float) -> Any:
+        """What the function answers: rows, a row, or a value."""
+        answer = self._run(lambda client: _call(client, function.name, parameters), deadline)
+        if function.returns in catalogue.relations and not function.rows and _is_empty_row(answer):
+            return None
+        return catalogue.result_from_json(function, answer)
+
+    def apply(self, changes: str, key: str | None, deadline: float) -> list[list[Row]]:
+        """All the changes or none, in one round trip; the rows as JSON."""
+        parameters = {"changes": changes, "key": key}
+        return cast(list[list[Row]], self._run(lambda client: _call(client, "apply_changes", parameters), deadline))
+
+    def statistics(self) -> PoolStatistics:
+        return self._pool.statistics()
+
+    def close(self) -> None:
+        self._pool.close()
+
+    def _page(
+        self, selection: Selection, size: int, offset: int, counting: bool, deadline: float
+    ) -> tuple[list[Row], int | None]:
+        def ask(client: Client) -> tuple[list[Row], int | None]:
+            query: Any = client.table(selection.relation.name).select(
+                ",".join(selection.columns), count=CountMethod.exact if counting else None
+            )
+            for condition in selection.conditions:
+                query = _add(query, condition)
+            for part in _settled_order(selection):
+                query = query.order(part[0], desc=part[1], nullsfirst=part[2])
+            query = query.limit(size)
+            answer = (query.offset(offset) if offset else query).execute()
+            if not isinstance(answer.data, list):
+                raise OutcomeUnknown(f"the database answered {str(answer.data)[:60]!r} instead of rows")
+            return answer.data, answer.count
+
+        try:
+            return self._run(ask, deadline)
+        except DatabaseError as error:
+            if error.code != "PGRST103":
+                raise
+            # With a count, PostgREST calls an offset past the end an error; the count stands in its detail.
+            total = re.search(r"(\d+) rows?", error.detail or "")
+            return [], int(total[1]) if total else 0
+
+    def _run(self, ask: Callable[[Client], Answer], deadline: float) -> Answer:
+        client = self._pool.acquire(deadline)
+        broken = True
+        try:
+            answer = ask(client)
+            broken = False
+            return answer
+        except APIError as error:
+            broken = False
+            raise _explain(error) from error
+        except DatabaseError as error:
+            broken = isinstance(error, OutcomeUnknown)
+            raise
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise Unavailable(f"Supabase cannot be reached: {error}") from error
+        except httpx.TransportError as error:
+            raise OutcomeUnknown(f"the connection to Supabase broke: {error}") from error
+        finally:
+            self._pool.release(client, broken=broken)
+
+
+def _call(client: Client, name: str, parameters: dict[str, Any]) -> Any:
+    return client.rpc(name, parameters).execute().data
+
+
+def _sort_out_overload(response: httpx.Response) -> None:
+    """Turns an answer of a proxy or an overloaded server into our errors while its status and headers are still
+    known.
+    """
+    if response.status_code not in _RETRY_LATER:
+        return
+    response.read()
+    try:
+        body = response.json()
+    except ValueError:
+        body = {}
+    code = str(body.get("code") or "") if isinstance(body, dict) else ""
+    if code and not code.startswith("PGRST0") and code[:2] not in ("53", "57", "08"):
+        return  # PostgREST's own answer to what was asked
+    kind = Unavailable if response.status_code == 429 or code.startswith("PGRST00") else OutcomeUnknown
+    raise kind(f"Supabase answered {response.status_code}", code or None, response.headers.get("retry-after"))
+
+
+def _explain(error: APIError) -> DatabaseError:
+    message = error.message or "no reason given"
+    if not error.code and "API key" in message:
+        return classify("42501", _WRONG_KEY)
+    if error.code and error.code.isdigit() and len(error.code) == 3:
+        return OutcomeUnknown(f"Supabase answered {error.code}", error.code)  # a page of a proxy, not of PostgREST
+    if error.code in ("40001", "40P01", "55P03"):
+        return Aborted(message, error.code, error.details, error.hint)
+    return classify(error.code or "22000", message, error.details, error.hint)
+
+
+def _add(query: Any, condition: Condition | AnyOf) -> Any:
+    if isinstance(condition, AnyOf):
+        return query.or_(",".join(_spell_group(group) for group in condition.groups))
+    column, operator, value = condition.column, condition.operator, condition.value
+    if operator in ("in", "not_in"):
+        return (query.not_ if operator == "not_in" else query).in_(column, list(value))
+    if operator in ("is", "not_is"):
+        return (query.not_ if operator == "not_is" else query).is_(column, value)
+    if operator == "fts":
+        return query.filter(column, "fts(simple)", value)
+    if operator in ("like", "ilike"):
+        return query.filter(column, operator, value)
+    return getattr(query, operator)(column, value)
+
+
+def _spell_group(group: tuple[Condition, ...]) -> str:
+    spelled = ",".join(_spell(condition) for condition in group)
+    return f"and({spelled})" if len(group) > 1 else spelled
+
+
+def _spell(condition: Condition) -> str:
+    column, operator, value = condition.column, condition.operator, condition.value
+    negated = "not." if operator.startswith("not_") else ""
+    operator = operator.removeprefix("not_")
+    if operator == "is":
+        return f"{column}.{negated}is.{ {None: 'null', True: 'true', False: 'false'}[value]}"
+    if operator == "in":
+        return f"{column}.{negated}in.({','.join(_quoted(item) for item in value)})"
+    return f"{column}.{negated}{'fts(simple)' if operator == 'fts' else operator}.{_quoted(value)}"
+
+
+def _quoted(value: str) -> str:
+    if value and not re.search(r'[,.:()"\\\s]', value):
+        return value
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _settled_order(selection: Selection) -> list[tuple[str, bool, bool | None]]:
+    """The order asked for, made unambiguous by the key: pages by offset must not overlap."""
+    order = [(part.column, part.descending, part.nulls_first) for part in selection.order]
+    named = {column for column, _, _ in order}
+    return order + [(column, False, None) for column in selection.relation.key if column not in named]
+
+
+
+def _is_empty_row(answer: Any) -> bool:
+    return answer is None or (isinstance(answer, dict) and all(value is None for value in answer.values()))

@@ -1,0 +1,107 @@
+"""What every test may ask for: a PostgreSQL of the tests' own, a fresh migrated database per module, the portal on it."""
+
+import contextlib
+import itertools
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+import config
+import database_pool
+from tests.servers.postgres import PostgresServer
+
+TEMPLATE = "portal_template"
+
+
+def portal_settings(data_dir: Path, **given: str) -> config.Settings:
+    """Settings for tests: what is `given`, nothing of this machine's environment, all files under `data_dir`."""
+    return config.load_settings({
+        "FLASK_ENV": "testing",
+        "DATA_DIR": str(data_dir),
+        "LOG_DIR": str(data_dir / "logs"),
+        "SECRET_KEY": "0123456789abcdefghijklmnopqrstuvwxyz-tests-only",
+        "TASK_WORKERS": "0",
+        **given,
+    })
+
+
+@contextlib.contextmanager
+def point_portal_at(settings: config.Settings) -> Iterator[None]:
+    """Within the block the process-wide settings and the default pool are those of `settings`."""
+    pool = database_pool.DatabasePool(configuration=settings)
+    before = database_pool.use_pool(pool)
+    config.use_settings(settings)
+    try:
+        yield
+    finally:
+        pool.stop()
+        database_pool.use_pool(before)
+        config.use_settings(None)
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Iterator[Path]:
+    """Where the portal keeps its files during the tests."""
+    with tempfile.TemporaryDirectory(prefix="portal-data-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def embedded_server() -> Iterator[PostgresServer]:
+    """The tests' own PostgreSQL: fast, and forgetful if it were killed (tests of faults start a durable one)."""
+    server = PostgresServer()
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def database_template(embedded_server: PostgresServer, data_dir: Path) -> str:
+    """Name of a database with the portal's schema, made once by the portal's own migrations."""
+    embedded_server.create_database(TEMPLATE)
+    with point_portal_at(portal_settings(data_dir, DATABASE_URL=embedded_server.address(TEMPLATE))):
+        database_pool.migrate()
+    return TEMPLATE
+
+
+@pytest.fixture(scope="session")
+def database_names() -> Iterator[str]:
+    """Names for fresh databases, each once."""
+    return (f"portal_{number}" for number in itertools.count(1))
+
+
+@pytest.fixture(scope="module")
+def fresh_database(embedded_server: PostgresServer, database_template: str,
+                   database_names: Iterator[str]) -> Iterator[Callable[[], str]]:
+    """Makes a migrated, otherwise empty database and answers its name; all of them are gone after the module."""
+    made: list[str] = []
+
+    def make() -> str:
+        name = next(database_names)
+        embedded_server.create_database(name, template=database_template)
+        made.append(name)
+        return name
+
+    yield make
+    for name in made:
+        embedded_server.drop_database(name)
+
+
+@pytest.fixture(scope="module")
+def database(embedded_server: PostgresServer, fresh_database: Callable[[], str],
+             data_dir: Path) -> Iterator[config.Settings]:
+    """A fresh database, with the default pool pointed at it; gives the settings that name it."""
+    settings = portal_settings(data_dir, DATABASE_URL=embedded_server.address(fresh_database()))
+    with point_portal_at(settings):
+        yield settings
+
+
+@pytest.fixture(scope="module")
+def app(database: config.Settings) -> Flask:
+    """The portal as a web application, on the module's fresh database."""
+    import app_multiuser  # tests of the data layer neither need it nor should fail with it
+
+    return app_multiuser.create_app(database)

@@ -8,7 +8,7 @@ import datetime as dt
 import difflib
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -18,19 +18,26 @@ Row = dict[str, Any]
 Convert = Callable[[Any], Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Relation:
-    """A table or view: `columns` maps each name to PostgreSQL's spelling of its type, `key` is its primary key."""
+    """A table or view: `columns` maps each name to PostgreSQL's spelling of its type, `key` is its primary key.
+
+    `visible` is what "*" means: every column but the search vectors, which are for the server alone.
+    """
 
     name: str
     kind: str
     columns: dict[str, str]
     key: tuple[str, ...]
-    converters: dict[str, Convert] = field(compare=False)
+    visible: tuple[str, ...]
+    converters: dict[str, Convert]
 
-    def visible(self) -> tuple[str, ...]:
-        """What "*" means: every column but the search vectors, which are for the server alone."""
-        return tuple(name for name, sort in self.columns.items() if sort != "tsvector")
+    @classmethod
+    def from_json(cls, name: str, description: dict[str, Any]) -> "Relation":
+        """Reads one entry of the SQL function `schema_catalogue`."""
+        columns: dict[str, str] = description["columns"]
+        visible = tuple(column for column, sort in columns.items() if sort != "tsvector")
+        return cls(name, description["kind"], columns, tuple(description["key"]), visible, _converters(columns))
 
     def require(self, column: str) -> str:
         """The column's name, if it exists; raises InvalidQuery with the nearest name else."""
@@ -69,10 +76,7 @@ class Catalogue:
     @classmethod
     def from_json(cls, description: dict[str, Any]) -> "Catalogue":
         """Reads the answer of the SQL function `schema_catalogue`."""
-        relations = {
-            name: Relation(name, r["kind"], r["columns"], tuple(r["key"]), _converters(r["columns"]))
-            for name, r in description["relations"].items()
-        }
+        relations = {name: Relation.from_json(name, told) for name, told in description["relations"].items()}
         functions = {name: Function(name, f["returns"], f["rows"]) for name, f in description["functions"].items()}
         return cls(relations, functions)
 

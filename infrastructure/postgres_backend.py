@@ -5,12 +5,11 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from select import POLLERR, POLLHUP, POLLIN
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 from gevent import monkey
 from psycopg.pq import TransactionStatus
-from psycopg.rows import dict_row, tuple_row
 
 from infrastructure.catalogue import Catalogue, Function, Row
 from infrastructure.connection_pool import ConnectionPool, PoolStatistics
@@ -18,7 +17,19 @@ from infrastructure.errors import DatabaseError, NotAllowed, OutcomeUnknown, Una
 from infrastructure.gevent_wait import install_gevent_wait
 from infrastructure.selection import AnyOf, Condition, Ordering, Selection
 
-Connection = psycopg.Connection[Row]
+
+class Session:
+    """A connection with the one cursor that everything on it goes through: making a cursor costs as much as a
+    small query.
+    """
+
+    __slots__ = ("connection", "cursor")
+
+    def __init__(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+        self.connection = connection
+        self.cursor = connection.cursor()
+
+
 PATIENCE = 10.0  # seconds a new connection may take: a server that restarts is back by then
 _COMPARISONS = {
     "eq": "=", "neq": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<=", "like": "like", "ilike": "ilike",
@@ -26,7 +37,7 @@ _COMPARISONS = {
 _WRONG_CREDENTIALS = ("authentication failed", "no pg_hba.conf entry", "does not exist", "is not permitted to log in")
 # The real poll(), not gevent's: with a timeout of 0 it never waits, and the emulation would cost a trip through the
 # loop.
-_poll = monkey.get_original("select", "poll") if monkey.is_module_patched("select") else None
+_poll = monkey.get_original("select", "poll")
 
 
 class PostgresOpener:
@@ -35,17 +46,14 @@ class PostgresOpener:
     def __init__(self, address: Callable[[], str], revive: Callable[[], None], statement_timeout: float) -> None:
         self._address, self._revive, self._statement_timeout = address, revive, statement_timeout
 
-    def open(self, deadline: float) -> Connection:
+    def open(self, deadline: float) -> Session:
         """A connection in autocommit, in UTC, with the statement timeout set; behind a transaction pooler without
         either, as settings and prepared statements would leak to other clients there.
         """
         patience, pause = min(deadline, time.monotonic() + PATIENCE), 0.05
         while True:
             try:
-                return self._prepare(
-                    psycopg.connect(self._address(), autocommit=True, connect_timeout=5, row_factory=dict_row,
-                                    application_name="insurance-portal")
-                )  # fmt: skip
+                return Session(self._prepare(connect_once(self._address())))
             except psycopg.Error as error:
                 if any(words in str(error) for words in _WRONG_CREDENTIALS):
                     raise NotAllowed(f"the database refuses us: {error}") from error
@@ -55,24 +63,22 @@ class PostgresOpener:
             time.sleep(pause * (0.5 + random.random()))
             pause = min(1.0, pause * 2)
 
-    def close(self, connection: Connection) -> None:
-        connection.close()
+    def close(self, session: Session) -> None:
+        session.connection.close()
 
-    def is_alive(self, connection: Connection) -> bool:
+    def is_alive(self, session: Session) -> bool:
         """A server that went away left an end-of-file in the socket: it is readable though nothing was asked."""
-        if connection.closed:
+        if session.connection.closed:
             return False
-        if _poll is None:
-            return True
         poll = _poll()
-        poll.register(connection.fileno(), POLLIN | POLLERR | POLLHUP)
+        poll.register(session.connection.fileno(), POLLIN | POLLERR | POLLHUP)
         return not poll.poll(0)
 
-    def _prepare(self, connection: Connection) -> Connection:
-        found = connection.execute("select pg_backend_pid() as pid").fetchone()
-        if found is None or found["pid"] != connection.info.backend_pid:
-            connection.prepare_threshold = None  # a pooler answers with a number of its own making
-            return connection
+    def _prepare(self, connection: psycopg.Connection[tuple[Any, ...]]) -> psycopg.Connection[tuple[Any, ...]]:
+        found = connection.execute("select pg_backend_pid()").fetchone()
+        if found is None or found[0] != connection.info.backend_pid:
+            return connection  # a pooler answers with a number of its own making
+        connection.prepare_threshold = 5
         timeout = f"{int(self._statement_timeout * 1000)}ms"
         connection.execute(
             "select set_config('TimeZone', 'UTC', false), set_config('statement_timeout', %s, false),"
@@ -96,44 +102,44 @@ class PostgresBackend:
     ) -> None:
         install_gevent_wait()
         opener = PostgresOpener(address, revive, statement_timeout)
-        self._pool: ConnectionPool[Connection] = ConnectionPool(opener, size, overflow, timeout)
+        self._pool: ConnectionPool[Session] = ConnectionPool(opener, size, overflow, timeout)
         self._statements: dict[Any, str] = {}
 
     def describe(self, deadline: float) -> dict[str, Any]:
         """The schema, as the SQL function `schema_catalogue` tells it."""
-        description: dict[str, Any] = self._run("select schema_catalogue() as value", (), deadline)[0]["value"]
-        return description
+        return cast(dict[str, Any], self._run("select schema_catalogue()", (), deadline)[0][0])
 
     def select(self, selection: Selection, deadline: float) -> tuple[list[Row], int | None]:
         """The rows, and the count of all that meet the conditions if it was asked for."""
         statement, values = self._select_statement(selection)
-        rows = self._run(statement, values, deadline)
-        if not selection.count:
+        names = selection.columns
+        rows = [dict(zip(names, row, strict=True)) for row in self._run(statement, values, deadline)]
+        if not selection.counted:
             return rows, None
         where, values = _where(selection.relation.columns, selection.conditions)
-        counted = self._run(f'select count(*) as n from "{selection.relation.name}"{where}', values, deadline)
-        return rows, counted[0]["n"]
+        counted = self._run(f'select count(*) from "{selection.relation.name}"{where}', values, deadline)
+        return rows, counted[0][0]
 
     def call(self, function: Function, parameters: dict[str, Any], catalogue: Catalogue, deadline: float) -> Any:
         """What the function answers: rows, a row, or a value."""
         arguments = ", ".join(f'"{name}" => %s' for name in parameters)
         values = [_argument(value) for value in parameters.values()]
         if function.returns in catalogue.relations:
-            visible = ", ".join(f'"{name}"' for name in catalogue.relations[function.returns].visible())
-            rows = self._run(f'select {visible} from "{function.name}"({arguments})', values, deadline)
+            names = catalogue.relations[function.returns].visible
+            visible = ", ".join(f'"{name}"' for name in names)
+            found = self._run(f'select {visible} from "{function.name}"({arguments})', values, deadline)
+            rows = [dict(zip(names, row, strict=True)) for row in found]
             if function.rows:
                 return rows
             return rows[0] if rows and any(value is not None for value in rows[0].values()) else None
-        rows = self._run(f'select "{function.name}"({arguments}) as value', values, deadline)
+        found = self._run(f'select "{function.name}"({arguments})', values, deadline)
         if function.rows:
-            return [row["value"] for row in rows]
-        return None if function.returns == "void" else rows[0]["value"]
+            return [row[0] for row in found]
+        return None if function.returns == "void" else found[0][0]
 
     def apply(self, changes: str, key: str | None, deadline: float) -> list[list[Row]]:
         """All the changes or none, in one round trip; the rows as JSON."""
-        rows = self._run("select apply_changes(%s, %s) as value", (changes, key), deadline)
-        applied: list[list[Row]] = rows[0]["value"]
-        return applied
+        return cast(list[list[Row]], self._run("select apply_changes(%s, %s)", (changes, key), deadline)[0][0])
 
     def statistics(self) -> PoolStatistics:
         return self._pool.statistics()
@@ -141,11 +147,11 @@ class PostgresBackend:
     def close(self) -> None:
         self._pool.close()
 
-    def _run(self, statement: str, values: Sequence[Any], deadline: float) -> list[Row]:
-        connection = self._pool.acquire(deadline)
-        broken = True
+    def _run(self, statement: str, values: Sequence[Any], deadline: float) -> list[tuple[Any, ...]]:
+        session = self._pool.acquire(deadline)
+        connection, broken = session.connection, True
         try:
-            rows = connection.execute(statement, values).fetchall()
+            rows = session.cursor.execute(statement, values).fetchall()
             broken = False
             return rows
         except psycopg.Error as error:
@@ -155,7 +161,7 @@ class PostgresBackend:
             raise _explain(error) from error
         finally:
             # Whatever else interrupts (gevent.Timeout, a killed greenlet) leaves an answer under way: never used again.
-            self._pool.release(connection, broken=broken)
+            self._pool.release(session, broken=broken)
 
     def _select_statement(self, selection: Selection) -> tuple[str, list[Any]]:
         shape = (
@@ -176,8 +182,8 @@ class PostgresBackend:
 
 
 def connect_once(address: str) -> psycopg.Connection[tuple[Any, ...]]:
-    """A connection outside any pool, for migrations and service tests. Raises psycopg.Error."""
-    return psycopg.connect(address, autocommit=True, connect_timeout=5, row_factory=tuple_row, prepare_threshold=None)
+    """A connection in autocommit without prepared statements, within 5 seconds. Raises psycopg.Error."""
+    return psycopg.connect(address, autocommit=True, connect_timeout=5, prepare_threshold=None)
 
 
 def _explain(error: psycopg.Error) -> DatabaseError:

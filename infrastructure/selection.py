@@ -4,9 +4,9 @@ plain data, so that each backend only has to spell it.
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from infrastructure.catalogue import Relation
 from infrastructure.errors import InvalidQuery
@@ -15,8 +15,7 @@ OPERATORS = ("not_in", "not_is", "neq", "gte", "lte", "ilike", "like", "fts", "e
 _ORDER_WORDS = {"asc", "desc", "nulls", "first", "last"}
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(NamedTuple):
     """`column operator value`; the value of in / not_in is a tuple, of is / not_is one of None, True, False."""
 
     column: str
@@ -24,15 +23,13 @@ class Condition:
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
-class AnyOf:
+class AnyOf(NamedTuple):
     """At least one of the groups holds; a group holds when each of its conditions does."""
 
     groups: tuple[tuple[Condition, ...], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Ordering:
+class Ordering(NamedTuple):
     """One column of the order; `nulls_first` None leaves it to PostgreSQL (last when ascending)."""
 
     column: str
@@ -40,8 +37,7 @@ class Ordering:
     nulls_first: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(NamedTuple):
     """A checked question: everything names what exists, nothing is SQL yet."""
 
     relation: Relation
@@ -50,15 +46,14 @@ class Selection:
     order: tuple[Ordering, ...]
     limit: int | None
     offset: int
-    count: bool
+    counted: bool
 
 
 def read_columns(relation: Relation, columns: str | Sequence[str]) -> tuple[str, ...]:
     """The columns named in "a, b" or ["a", "b"]; "*" is all of them but search vectors."""
     if columns == "*":
-        return relation.visible()
-    names = [name.strip() for name in columns.split(",")] if isinstance(columns, str) else columns
-    return tuple(relation.require(name) for name in names)
+        return relation.visible
+    return _columns(relation, columns if isinstance(columns, str) else tuple(columns))
 
 
 def read_filters(relation: Relation, filters: Mapping[str, Any] | None) -> tuple[Condition | AnyOf, ...]:
@@ -66,9 +61,9 @@ def read_filters(relation: Relation, filters: Mapping[str, Any] | None) -> tuple
     conditions: list[Condition | AnyOf] = []
     for name, value in (filters or {}).items():
         if name == "or":
-            groups = tuple(_group(relation, group) for group in value)
-            if groups:
-                conditions.append(AnyOf(groups))
+            if not value:
+                raise InvalidQuery("an empty 'or' would hold for no row: leave it out")
+            conditions.append(AnyOf(tuple(_group(relation, group) for group in value)))
         else:
             conditions.append(_condition(relation, name, value))
     return tuple(conditions)
@@ -76,8 +71,7 @@ def read_filters(relation: Relation, filters: Mapping[str, Any] | None) -> tuple
 
 def read_order(relation: Relation, order: str | Sequence[str] | None) -> tuple[Ordering, ...]:
     """The order from "policy_to desc, policy_id" or a list of such parts; "nulls first" and "nulls last" may follow."""
-    parts = order.split(",") if isinstance(order, str) else order or ()
-    return tuple(_ordering(relation, part) for part in parts)
+    return _order(relation, order if isinstance(order, str) else tuple(order)) if order else ()
 
 
 def plain_text(value: Any) -> str:
@@ -132,6 +126,19 @@ def _condition(relation: Relation, name: str, value: Any) -> Condition:
     return Condition(column, operator, plain_text(value))
 
 
+# The same few questions are asked over and over; what their names mean is worked out once.
+@lru_cache(maxsize=1000)
+def _columns(relation: Relation, columns: str | tuple[str, ...]) -> tuple[str, ...]:
+    names = [name.strip() for name in columns.split(",")] if isinstance(columns, str) else columns
+    return tuple(relation.require(name) for name in names)
+
+
+@lru_cache(maxsize=1000)
+def _order(relation: Relation, order: str | tuple[str, ...]) -> tuple[Ordering, ...]:
+    return tuple(_ordering(relation, part) for part in (order.split(",") if isinstance(order, str) else order))
+
+
+@lru_cache(maxsize=5000)
 def _split(relation: Relation, name: str) -> tuple[str, str]:
     if name in relation.columns:
         return name, "eq"

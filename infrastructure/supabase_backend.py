@@ -72,16 +72,16 @@ class SupabaseBackend:
         total: int | None = None
         while wanted is None or len(rows) < wanted:
             size = PAGE if wanted is None else min(PAGE, wanted - len(rows))
-            counting = total is None and (selection.count or wanted is None or wanted > PAGE)
+            counting = total is None and (selection.counted or wanted is None or wanted > PAGE)
             found, counted = self._page(selection, size, selection.offset + len(rows), counting, deadline)
             total = counted if counting else total
             rows += found
             if not found or (len(found) < size and total is None) or len(rows) + selection.offset >= (total or 0):
                 break
-        if selection.count and total is None:
+        if selection.counted and total is None:
             total = self._page(selection, 1, 0, True, deadline)[1]
         row_from_json = selection.relation.row_from_json
-        return [row_from_json(row) for row in rows], total if selection.count else None
+        return [row_from_json(row) for row in rows], total if selection.counted else None
 
     def call(self, function: Function, parameters: dict[str, Any], catalogue: Catalogue, deadline: float) -> Any:
         """What the function answers: rows, a row, or a value."""

@@ -1,0 +1,166 @@
+"""Puts the portal together: for the web server (`create_app`), for the commands, and for `python app_multiuser.py`."""
+
+if __name__ == "__main__":
+    # Before anything opens a socket or starts a thread: one process then serves many at once.
+    from gevent import monkey
+
+    monkey.patch_all()
+
+import datetime
+import hashlib
+import pathlib
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask, Response, get_flashed_messages, jsonify, redirect, url_for
+from flask_wtf.csrf import CSRFProtect
+from werkzeug.wrappers import Response as BaseResponse
+
+import config
+import database_pool
+import portal.areas
+import portal.commands
+from portal import formats, web
+from portal.staff import service as staff
+from portal.staff import views as staff_views
+from portal.web import access, logs, problems, protection
+
+ROOT = pathlib.Path(__file__).resolve().parent
+PORTAL_NAME = "Insurance Portal"
+LARGEST_UPLOAD = 60 * 1024 * 1024
+LARGEST_FORM = 1024 * 1024
+MOST_FORM_PARTS = 2000
+
+
+def create_app(settings: config.Settings | None = None) -> Flask:
+    """The portal as a WSGI application. Opens nothing: the first request or command that needs the database does.
+
+    Raises config.ConfigurationError for settings that cannot work and RuntimeError for a view that declares no access.
+    """
+    if settings is None:
+        settings = config.settings()
+    else:
+        config.use_settings(settings)
+    app = Flask(__name__)
+    _configure(app, settings)
+    logs.configure(settings.log_dir, console=settings.flask_env == "development")
+    protection.connect(app)
+    access.connect(app, staff_views.load_user, staff.PERMISSIONS)
+    CSRFProtect(app)
+    problems.connect(app)
+    _add_own_routes(app)
+    for blueprint in portal.areas.blueprints():
+        app.register_blueprint(blueprint)
+    for command in portal.commands.COMMANDS:
+        app.cli.add_command(command)
+    _equip_templates(app)
+    access.check_every_view_declares_access(app)
+    app.wsgi_app = protection.behind_proxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
+    return app
+
+
+def _configure(app: Flask, settings: config.Settings) -> None:
+    over_https = settings.app_base_url.startswith("https://")
+    app.config.update(
+        SECRET_KEY=settings.secret_key,
+        TESTING=settings.flask_env == "testing",
+        APP_BASE_URL=settings.app_base_url,
+        MAX_CONTENT_LENGTH=LARGEST_UPLOAD,
+        MAX_FORM_MEMORY_SIZE=LARGEST_FORM,
+        MAX_FORM_PARTS=MOST_FORM_PARTS,
+        SESSION_COOKIE_NAME="__Host-session" if over_https else "session",
+        SESSION_COOKIE_SECURE=over_https,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_PATH="/",
+        SESSION_REFRESH_EACH_REQUEST=False,
+        PERMANENT_SESSION_LIFETIME=staff.LONGEST_SESSION,
+        WTF_CSRF_TIME_LIMIT=None,   # a form stays good as long as the session it was made in
+        TEMPLATES_AUTO_RELOAD=False,
+    )
+    # /clients and /clients/ are one page, without a detour that would lose a form.
+    app.url_map.strict_slashes = False
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+
+
+def _add_own_routes(app: Flask) -> None:
+    @app.get("/health")
+    @web.public
+    def health() -> Response:
+        """Says that this process lives; asks nobody else, so that a slow database does not get it restarted."""
+        return jsonify(status="healthy", timestamp=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
+
+    @app.get("/")
+    @web.signed_in
+    def start() -> BaseResponse:
+        """Leads to the first page that exists for everybody."""
+        return redirect("/clients", 303)
+
+    @app.get("/favicon.ico")
+    @web.public
+    def favicon() -> BaseResponse:
+        """Some programs ask for this name whatever the page says."""
+        return redirect(url_for("static", filename="icon.svg"), 301)
+
+    web.public(app.view_functions["static"])
+
+
+def _equip_templates(app: Flask) -> None:
+    """Gives every template what it may use, and compiles all of them: a broken one stops the start, not a colleague."""
+    environment = app.jinja_env
+    environment.trim_blocks = environment.lstrip_blocks = True
+    environment.filters.update(formats.FILTERS, initials=_initials)
+    environment.globals.update(
+        portal_name=PORTAL_NAME, areas=frozenset(app.blueprints), may=web.may,
+        messages=lambda: get_flashed_messages(with_categories=True))
+    app.context_processor(lambda: {"user": problems.user_for_page()})
+    app.url_defaults(_with_version(pathlib.Path(app.static_folder or "")))
+    for name in environment.list_templates(extensions=["html"]):
+        environment.get_template(name)
+
+
+def _initials(name: str) -> str:
+    words = name.split()
+    return "".join(word[0] for word in (words[:1] + words[1:][-1:])).upper()
+
+
+def _with_version(folder: pathlib.Path) -> Callable[[str, dict[str, Any]], None]:
+    """Adds to each static address what its content hashes to, so that browsers may keep the file for a year."""
+    versions: dict[str, str] = {}
+
+    def add(endpoint: str, values: dict[str, Any]) -> None:
+        if endpoint == "static":
+            name = values["filename"]
+            if name not in versions:
+                versions[name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()[:12]
+            values["v"] = versions[name]
+
+    return add
+
+
+def serve() -> None:
+    """Serves the portal from this one process until Ctrl-C, with the embedded database where none is configured."""
+    from gevent.pywsgi import WSGIServer
+    settings = config.settings()
+    database_pool.start_database()
+    try:
+        database_pool.migrate()
+        app = create_app(settings)
+        portal.commands.ensure_administrator(print)
+        server = WSGIServer(("127.0.0.1", settings.port), app, log=None)
+        print(f"Portal at http://localhost:{settings.port} (Ctrl-C stops it)", flush=True)
+        server.serve_forever()
+    except KeyboardInterrupt:
+        print("Stopping.")
+    finally:
+        database_pool.close_database()
+        database_pool.stop_database()
+
+
+if __name__ == "__main__":
+    try:
+        serve()
+    except config.ConfigurationError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,101 @@
+"""Administration from the terminal: flask --app app_multiuser COMMAND --help."""
+
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+import click
+
+import config
+import database_pool
+from portal import audit
+from portal.errors import Refused
+from portal.inputs import explain
+from portal.staff import passwords, queries, service
+from portal.staff.inputs import Invitation
+
+FIRST_SIGN_IN_NAME = "admin@portal.local"
+
+
+def ensure_administrator(say: Callable[[str], None]) -> None:
+    """Where there is no user yet, makes one administrator and says the one-time password, this once."""
+    if not queries.there_is_nobody():
+        return
+    email = next(iter(config.settings().admin_emails), FIRST_SIGN_IN_NAME)
+    invitation = Invitation(name="Administrator", email=email, role="administrator")
+    try:
+        with database_pool.transaction() as tx:
+            _, password = service.invite(tx, audit.THE_PORTAL, invitation)
+    except database_pool.Duplicate:   # another process of this first start was quicker
+        return
+    say(f"Sign in as {email} with the one-time password {password} (shown only here; you choose your own at once).")
+
+
+@click.command("create-admin")
+@click.option("--email", prompt="E-mail", help="Address to sign in with.")
+@click.option("--name", prompt="Name", help="Name shown to colleagues.")
+@click.option("--password/--one-time-password", "ask", default=False,
+              help="Ask for a password now, or print a one-time password (default).")
+def create_admin(email: str, name: str, ask: bool) -> None:
+    """Make an account with the role administrator."""
+    _ready()
+    try:
+        invitation = Invitation(name=name, email=email, role="administrator")
+    except ValidationError as problem:
+        _stop(" ".join(explain(problem, Invitation).values()))
+    chosen = click.prompt("Password", hide_input=True, confirmation_prompt=True) if ask else None
+    try:
+        if chosen is not None:
+            passwords.check_rules(chosen, email=invitation.email, name=invitation.name)
+        with database_pool.transaction() as tx:
+            _, password = service.invite(tx, audit.THE_PORTAL, invitation, password=chosen)
+    except Refused as refusal:
+        _stop(refusal.sentence)
+    except database_pool.Duplicate:
+        _stop(f"{invitation.email} has an account already. An administrator can change its role under Users.")
+    if chosen is None:
+        click.echo(f"{invitation.email} can sign in with the one-time password {password}")
+    else:
+        click.echo(f"{invitation.email} can sign in.")
+
+
+@click.command("ensure-admin")
+def ensure_admin() -> None:
+    """On the first start: make one administrator and print the one-time password. Later: do nothing."""
+    _ready()
+    ensure_administrator(click.echo)
+
+
+@click.command()
+def migrate() -> None:
+    """Apply the migrations that the database does not have yet."""
+    applied = _ready()
+    for name in applied:
+        click.echo(name)
+    click.echo(f"{len(applied)} applied." if applied else "The schema is up to date.")
+
+
+@click.command("seed-demo")
+@click.option("--clients", default=2000, show_default=True, type=click.IntRange(1, 200_000), help="How many clients.")
+@click.option("--seed", default=20261123, show_default=True, help="The same number makes the same book.")
+def seed_demo(clients: int, seed: int) -> None:
+    """Fill an empty portal with a made-up agency."""
+    _ready()
+    from portal import demo
+    demo.seed(clients=clients, seed=seed)
+
+
+def _ready() -> list[str]:
+    """Starts the embedded database where it is used, and applies what is missing of the schema."""
+    try:
+        return database_pool.start_database()
+    except database_pool.DatabaseError as problem:
+        _stop(str(problem))
+
+
+def _stop(sentence: str) -> NoReturn:
+    click.echo(sentence, err=True)
+    sys.exit(1)
+
+
+COMMANDS = (create_admin, ensure_admin, migrate, seed_demo)

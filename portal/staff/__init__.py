@@ -1,0 +1,1 @@
+"""Colleagues: signing in, their sessions and passwords, and what each role may do."""

@@ -1,0 +1,67 @@
+"""Questions about colleagues and their sessions. Hashes of passwords are asked for in one place only."""
+
+import datetime
+from typing import Any
+
+from database_pool import execute_query
+
+Row = dict[str, Any]
+SHOWN = ("user_id", "email", "name", "role", "must_change_password", "is_active", "phone", "theme", "density",
+         "last_sign_in_at", "version", "created_at")
+MOST_COLLEAGUES = 500
+MOST_SESSIONS = 50
+
+
+def session_of(token_hash: str) -> Row | None:
+    """The session with its colleague; None when it is revoked or the colleague is disabled."""
+    return _one(execute_query("session_users", filters={"token_hash": token_hash}, limit=1).data)
+
+
+def credentials_of(email: str) -> Row | None:
+    """What signing in needs of the colleague with this address."""
+    return _one(execute_query("users", columns=(*SHOWN, "password_hash"), filters={"email": email}, limit=1).data)
+
+
+def credentials_by_id(user_id: int) -> Row | None:
+    """The same for a colleague who is signed in and types the password again."""
+    return _one(execute_query("users", columns=(*SHOWN, "password_hash"), filters={"user_id": user_id}, limit=1).data)
+
+
+def brakes_on(subjects: list[str], now: datetime.datetime) -> datetime.datetime | None:
+    """Until when one of the subjects may not try again; None when none is blocked."""
+    rows = execute_query("sign_in_brakes", columns="blocked_until",
+                         filters={"subject_in": subjects, "blocked_until_gt": now}).data
+    return max((row["blocked_until"] for row in rows), default=None)
+
+
+def colleague(user_id: int) -> Row | None:
+    """One colleague, active or not."""
+    return _one(execute_query("users", columns=SHOWN, filters={"user_id": user_id}, limit=1).data)
+
+
+def colleagues() -> list[Row]:
+    """Everybody, those who may sign in first."""
+    return execute_query("users", columns=SHOWN, order="is_active desc, name, user_id", limit=MOST_COLLEAGUES).data
+
+
+def there_is_nobody() -> bool:
+    """Whether the portal has no user yet."""
+    return not execute_query("users", columns="user_id", limit=1).data
+
+
+def live_sessions(user_id: int, *, now: datetime.datetime, idle_since: datetime.datetime) -> list[Row]:
+    """Where a colleague is signed in, the most recent first."""
+    return execute_query(
+        "sessions", columns=("token_hash", "created_at", "last_seen_at", "ip", "user_agent"),
+        filters={"user_id": user_id, "revoked_at_is": None, "expires_at_gt": now, "last_seen_at_gt": idle_since},
+        order="last_seen_at desc, token_hash", limit=MOST_SESSIONS).data
+
+
+def recent_changes(user_id: int) -> list[Row]:
+    """The newest entries of the audit trail about one colleague."""
+    return execute_query("audit_trail", filters={"record_type": "user", "record_id": str(user_id)},
+                         order="audit_id desc", limit=20).data
+
+
+def _one(rows: list[Row]) -> Row | None:
+    return rows[0] if rows else None

@@ -1,0 +1,228 @@
+"""Who may do what, and the rules of signing in and of looking after colleagues' accounts."""
+
+import datetime
+import hashlib
+import ipaddress
+import logging
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from database_pool import Transaction, call_function, new_id
+from portal import audit, formats
+from portal.audit import Actor
+from portal.errors import NotFound, Refused, TooManyAttempts
+from portal.staff import passwords, queries, sessions
+from portal.staff.inputs import Account, Colleague, Invitation, PasswordChange
+
+logger = logging.getLogger(__name__)
+Row = dict[str, Any]
+
+# Everything that can be allowed. What a role does not list, it may not.
+PERMISSIONS = frozenset({
+    "clients.read", "clients.write", "clients.delete", "policies.read", "policies.write", "policies.delete",
+    "commission.read", "staff.manage", "settings.manage", "audit.read", "monitoring.read"})
+MATRIX: Mapping[str, frozenset[str]] = {
+    "administrator": PERMISSIONS,
+    "manager": PERMISSIONS - {"staff.manage", "settings.manage"},
+    "staff": frozenset({"clients.read", "clients.write", "policies.read", "policies.write"}),
+    "accounts": frozenset({"clients.read", "policies.read", "policies.write", "commission.read"}),
+    "read-only": frozenset({"clients.read", "policies.read"}),
+}
+ROLES: Mapping[str, str] = {
+    "administrator": "Everything, with users and settings",
+    "manager": "Everything except users and settings",
+    "staff": "Clients and policies, without commission",
+    "accounts": "Policies, payments and commission",
+    "read-only": "May look, not change",
+}
+LONGEST_SESSION = sessions.LONGEST
+# One person at one place, one place (an office has one address for all), one account from all over the world.
+FREE_FAILURES = {"pair": 5, "ip": 30, "email": 30}
+WRONG = "E-mail or password is not right."
+
+
+def permissions_of(role: str) -> frozenset[str]:
+    """What a role may do; nothing for a role that is not in the matrix."""
+    return MATRIX.get(role, frozenset())
+
+
+def check_sign_in(email: str, password: str, *, ip: str | None) -> Row:
+    """The colleague with this e-mail and password.
+
+    Raises Refused with one and the same sentence for an unknown address, a wrong password and a disabled account, and
+    TooManyAttempts while the account (from this place), the place, or the account (from everywhere) has to wait.
+    """
+    email = email.strip().lower()
+    subjects = _subjects(email, ip)
+    blocked_until = queries.brakes_on(list(subjects.values()), formats.now())
+    if blocked_until is not None:
+        raise _must_wait(math.ceil((blocked_until - formats.now()).total_seconds()))
+    user = queries.credentials_of(email)
+    right = passwords.matches(user["password_hash"] if user else None, password)
+    if user is None or not right or not user["is_active"]:
+        wait = max(call_function("note_sign_in_failure", {"subjects": [subject], "free_failures": FREE_FAILURES[kind]})
+                   for kind, subject in subjects.items())
+        logger.warning("sign-in failed", extra={"subject": subjects["email"][:20], "user_id": user and user["user_id"]})
+        raise _must_wait(wait) if wait else Refused(WRONG)
+    return user
+
+
+def sign_in(
+    tx: Transaction, user: Row, actor: Actor, *, user_agent: str | None, administrators: tuple[str, ...] = (),
+    password: str = "",
+) -> str:
+    """Opens a session for a colleague whose password was right, and answers its token.
+
+    Whoever is among `administrators` (addresses) becomes one at the first sign-in. A hash of an older make is renewed.
+    """
+    changes: Row = {"last_sign_in_at": formats.now()}
+    if user["last_sign_in_at"] is None and user["email"] in administrators and user["role"] != "administrator":
+        changes["role"] = "administrator"
+    if password and passwords.is_outdated(user["password_hash"]):
+        changes["password_hash"] = passwords.hashed(password)
+    tx.update("users", changes, filters={"user_id_eq": user["user_id"]})
+    subjects = _subjects(user["email"], actor.ip)
+    tx.delete("sign_in_brakes", filters={"subject_in": [subjects["pair"], subjects["email"]]})
+    audit.record(tx, actor, "signed in", "user", user["user_id"],
+                 after={"role": changes["role"]} if "role" in changes else None)
+    return sessions.begin(tx, user["user_id"], ip=actor.ip, user_agent=user_agent)
+
+
+def sign_out(tx: Transaction, actor: Actor, session_key: str) -> None:
+    """Ends this session."""
+    sessions.end(tx, session_key)
+    audit.record(tx, actor, "signed out", "user", actor.user_id or "")
+
+
+def change_own_password(tx: Transaction, actor: Actor, change: PasswordChange, *, session_key: str) -> None:
+    """Sets a new password and ends all other sessions. Raises Refused when the old one is wrong or the new one will not do."""
+    user = queries.credentials_by_id(actor.user_id or 0)
+    if user is None:
+        raise NotFound("This account no longer exists.")
+    subject = f"password:{user['user_id']}"
+    if queries.brakes_on([subject], formats.now()):
+        raise Refused("Too many wrong attempts. Please wait a minute and try again.", field="current_password")
+    if not passwords.matches(user["password_hash"], change.current_password):
+        call_function("note_sign_in_failure", {"subjects": [subject], "free_failures": 5})
+        raise Refused("This is not your present password.", field="current_password")
+    if change.new_password != change.new_password_again:
+        raise Refused("The two new passwords differ. Type the new one twice.", field="new_password_again")
+    if change.new_password == change.current_password:
+        raise Refused("This is the password you have already. Choose another one.", field="new_password")
+    passwords.check_rules(change.new_password, email=user["email"], name=user["name"])
+    tx.update("users", {"password_hash": passwords.hashed(change.new_password), "must_change_password": False},
+              filters={"user_id_eq": user["user_id"]}, expect=1)
+    sessions.end_all(tx, user["user_id"], but=session_key)
+    tx.delete("sign_in_brakes", filters={"subject_eq": subject})
+    audit.record(tx, actor, "changed own password", "user", user["user_id"])
+
+
+def change_own_account(tx: Transaction, actor: Actor, before: Row, account: Account) -> None:
+    """Saves name, phone and how the pages look. Raises Conflict at the end when someone changed the account meanwhile."""
+    changes = account.model_dump(exclude={"version"})
+    tx.update("users", changes, filters={"user_id_eq": before["user_id"], "version_eq": account.version}, expect=1)
+    audit.record(tx, actor, "changed own account", "user", before["user_id"], before=before, after=changes)
+
+
+def choose_theme(tx: Transaction, actor: Actor, theme: str) -> None:
+    """Saves the colours alone, from the menu of every page. Raises Refused for colours that do not exist."""
+    if theme not in ("system", "light", "dark"):
+        raise Refused("There are three ways to show the pages: as the device has it, light, dark.")
+    tx.update("users", {"theme": theme}, filters={"user_id_eq": actor.user_id}, expect=1)
+
+
+def end_own_other_sessions(tx: Transaction, actor: Actor, *, session_key: str) -> None:
+    """Signs the colleague out everywhere but here."""
+    sessions.end_all(tx, actor.user_id or 0, but=session_key)
+    audit.record(tx, actor, "ended own other sessions", "user", actor.user_id or "")
+
+
+def invite(tx: Transaction, actor: Actor, invitation: Invitation, *, password: str | None = None) -> tuple[int, str]:
+    """Makes an account and answers its id and password: the given one, or a one-time password to be replaced at once.
+
+    The end of `tx` raises Duplicate for a known address.
+    """
+    user_id, account = new_id("users"), invitation.model_dump()
+    chosen = password or passwords.one_time_password()
+    tx.insert("users", {"user_id": user_id, **account, "password_hash": passwords.hashed(chosen),
+                        "must_change_password": password is None})
+    audit.record(tx, actor, "invited", "user", user_id, after=account)
+    return user_id, chosen
+
+
+def change_colleague(tx: Transaction, actor: Actor, before: Row, change: Colleague) -> None:
+    """Saves name, phone and role. A new role begins with a new sign-in. Raises Refused for one's own role."""
+    changes = change.model_dump(exclude={"version"})
+    if change.role != before["role"]:
+        if before["user_id"] == actor.user_id:
+            raise Refused("You cannot change your own role. Another administrator can.", field="role")
+        _keep_an_administrator(tx, actor, before)
+        sessions.end_all(tx, before["user_id"])
+    tx.update("users", changes, filters={"user_id_eq": before["user_id"], "version_eq": change.version}, expect=1)
+    audit.record(tx, actor, "changed", "user", before["user_id"], before=before, after=changes)
+
+
+def set_access(tx: Transaction, actor: Actor, before: Row, *, active: bool, version: int) -> None:
+    """Lets a colleague in again, or keeps the colleague out from this moment. Raises Refused for oneself."""
+    if not active:
+        if before["user_id"] == actor.user_id:
+            raise Refused("You cannot disable your own account. Another administrator can.")
+        _keep_an_administrator(tx, actor, before)
+        sessions.end_all(tx, before["user_id"])
+    tx.update("users", {"is_active": active}, filters={"user_id_eq": before["user_id"], "version_eq": version}, expect=1)
+    audit.record(tx, actor, "enabled" if active else "disabled", "user", before["user_id"])
+
+
+def reset_password(tx: Transaction, actor: Actor, before: Row, *, version: int) -> str:
+    """Replaces a forgotten password by a one-time password, which it answers, and ends all sessions of the colleague."""
+    if before["user_id"] == actor.user_id:
+        raise Refused("Change your own password under Your account.")
+    password = passwords.one_time_password()
+    tx.update("users", {"password_hash": passwords.hashed(password), "must_change_password": True},
+              filters={"user_id_eq": before["user_id"], "version_eq": version}, expect=1)
+    sessions.end_all(tx, before["user_id"])
+    tx.delete("sign_in_brakes", filters={"subject_eq": _subjects(before["email"], None)["email"]})
+    audit.record(tx, actor, "reset password", "user", before["user_id"])
+    return password
+
+
+def end_sessions_of(tx: Transaction, actor: Actor, user_id: int) -> None:
+    """Signs a colleague out everywhere."""
+    sessions.end_all(tx, user_id)
+    audit.record(tx, actor, "ended sessions", "user", user_id)
+
+
+def _keep_an_administrator(tx: Transaction, actor: Actor, target: Row) -> None:
+    """Taking the rights of an administrator needs another one who keeps them: the one who does it.
+
+    Checked by writing that row in the same transaction, so that two administrators who remove each other at the same
+    moment meet: one of them gets a Conflict.
+    """
+    if target["role"] == "administrator" and target["is_active"]:
+        tx.update("users", {"role": "administrator"}, expect=1,
+                  filters={"user_id_eq": actor.user_id, "role_eq": "administrator", "is_active_eq": True})
+
+
+def _subjects(email: str, ip: str | None) -> dict[str, str]:
+    """What failures are counted by. The table holds no e-mail address, only its hash; of IPv6 a household's /64 counts."""
+    digest = hashlib.sha256(email.encode("utf-8", "replace")).hexdigest()
+    place = _place(ip)
+    return {"pair": f"pair:{digest}:{place}", "ip": f"ip:{place}", "email": f"email:{digest}"}
+
+
+def _place(ip: str | None) -> str:
+    try:
+        address = ipaddress.ip_address(ip or "")
+    except ValueError:
+        return "unknown"
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is None:
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address)
+
+
+def _must_wait(seconds: int) -> TooManyAttempts:
+    again = formats.office_time(formats.now() + datetime.timedelta(seconds=seconds + 59))[-5:]
+    wait = f"{seconds} seconds" if seconds < 90 else f"{math.ceil(seconds / 60)} minutes"
+    return TooManyAttempts(
+        f"Too many failed attempts. For safety you can try again in {wait} (at {again}).", seconds=max(1, seconds))

@@ -1,0 +1,70 @@
+"""Sessions: the browser holds a random token, the row its SHA-256. The row is the truth: revoked there, it is over at once."""
+
+import datetime
+import hashlib
+import secrets
+from typing import Any
+
+from database_pool import Transaction
+from portal import formats
+from portal.staff import queries
+
+LONGEST = datetime.timedelta(days=7)
+LONGEST_IDLE = datetime.timedelta(hours=12)
+SEEN_EVERY = datetime.timedelta(minutes=1)   # a write for every click would cost more than the page
+KEPT_AFTER_END = datetime.timedelta(days=30)
+
+
+def begin(tx: Transaction, user_id: int, *, ip: str | None, user_agent: str | None) -> str:
+    """Opens a session and answers its token, which is stored nowhere but in the browser. Sweeps away very old ones."""
+    token = secrets.token_urlsafe(32)
+    now = formats.now()
+    tx.insert("sessions", {
+        "token_hash": key_of(token), "user_id": user_id, "created_at": now, "last_seen_at": now,
+        "expires_at": now + LONGEST, "ip": ip, "user_agent": (user_agent or "")[:300] or None})
+    tx.delete("sessions", filters={"user_id_eq": user_id, "expires_at_lt": now - KEPT_AFTER_END})
+    return token
+
+
+def key_of(token: str) -> str:
+    """What the database knows a token by."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def find(token: str) -> dict[str, Any] | None:
+    """The live session of a token with its colleague: not revoked, not disabled, neither too old nor idle too long."""
+    row = queries.session_of(key_of(token))
+    now = formats.now()
+    if row is None or row["expires_at"] <= now or row["last_seen_at"] <= now - LONGEST_IDLE:
+        return None
+    return row
+
+
+def is_due_to_be_seen(row: dict[str, Any]) -> bool:
+    """Whether the session was last noted as used more than a minute ago."""
+    seen: datetime.datetime = row["last_seen_at"]
+    return seen < formats.now() - SEEN_EVERY
+
+
+def note_seen(tx: Transaction, row: dict[str, Any]) -> None:
+    """Keeps the session from going idle."""
+    tx.update("sessions", {"last_seen_at": formats.now()}, filters={"token_hash_eq": row["token_hash"]})
+
+
+def end(tx: Transaction, session_key: str) -> None:
+    """Ends one session; its cookie is worth nothing from now on."""
+    tx.update("sessions", {"revoked_at": formats.now()}, filters={"token_hash_eq": session_key, "revoked_at_is": None})
+
+
+def end_all(tx: Transaction, user_id: int, *, but: str | None = None) -> None:
+    """Ends all sessions of a colleague, except the one with the key `but`."""
+    filters: dict[str, Any] = {"user_id_eq": user_id, "revoked_at_is": None}
+    if but:
+        filters["token_hash_neq"] = but
+    tx.update("sessions", {"revoked_at": formats.now()}, filters=filters)
+
+
+def live(user_id: int) -> list[dict[str, Any]]:
+    """Where a colleague is signed in."""
+    now = formats.now()
+    return queries.live_sessions(user_id, now=now, idle_since=now - LONGEST_IDLE)

@@ -1,0 +1,84 @@
+"""Signing in and out, and who sent a request."""
+
+import dataclasses
+import logging
+
+from flask import Blueprint, request
+from werkzeug.wrappers import Response
+
+import config
+from database_pool import DatabaseError, transaction
+from portal import web
+from portal.errors import Refused, TooManyAttempts
+from portal.staff import service, sessions
+from portal.staff.inputs import SignIn
+
+blueprint = Blueprint("staff", __name__)
+logger = logging.getLogger(__name__)
+
+
+def load_user(token: str) -> web.StaffMember | None:
+    """The colleague who holds a session token; None when the session is over."""
+    row = sessions.find(token)
+    if row is None:
+        return None
+    if sessions.is_due_to_be_seen(row):
+        try:
+            with transaction() as tx:
+                sessions.note_seen(tx, row)
+        except DatabaseError:   # the page matters more than the minute; the next click notes it
+            logger.warning("session not noted as used", exc_info=True)
+    return web.StaffMember(
+        user_id=row["user_id"], name=row["name"], email=row["email"], role=row["role"], theme=row["theme"],
+        density=row["density"], permissions=service.permissions_of(row["role"]),
+        must_change_password=row["must_change_password"], session_key=row["token_hash"])
+
+
+@blueprint.get("/login")
+@web.public
+def show_sign_in() -> Response:
+    if web.user_or_none() is not None:
+        return web.redirect_home(request.args.get("next"))
+    return web.render("staff/sign_in.html", form=web.prefilled({}), next=web.safe_next(request.args.get("next")))
+
+
+@blueprint.post("/login")
+@web.public
+def sign_in() -> Response:
+    form = web.submitted(SignIn)
+    target = web.safe_next(request.form.get("next"))
+    if form.data is None:
+        return _again(form, target, 422)
+    try:
+        user = service.check_sign_in(form.data.email, form.data.password, ip=request.remote_addr)
+    except TooManyAttempts as refusal:
+        form.refuse(refusal)
+        response = _again(form, target, 429)
+        response.headers["Retry-After"] = str(refusal.seconds)
+        return response
+    except Refused as refusal:
+        form.refuse(refusal)
+        return _again(form, target, 422)
+    actor = dataclasses.replace(web.actor(), user_id=user["user_id"])
+    with transaction() as tx:
+        token = service.sign_in(
+            tx, user, actor, user_agent=request.user_agent.string, password=form.data.password,
+            administrators=config.settings().admin_emails)
+    web.begin_session(token)
+    return web.redirect_home(target)
+
+
+@blueprint.post("/logout")
+@web.signed_in
+@web.open_to_temporary_password
+def sign_out() -> Response:
+    user = web.current_user()
+    with transaction() as tx:
+        service.sign_out(tx, web.actor(), user.session_key)
+    web.end_session()
+    web.flash("You are signed out.")
+    return web.redirect_to("staff.show_sign_in")
+
+
+def _again(form: web.SubmittedForm[SignIn], target: str, status: int) -> Response:
+    return web.render("staff/sign_in.html", status, form=form, next=target)

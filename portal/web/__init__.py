@@ -1,0 +1,26 @@
+"""Everything between Flask and the areas' views: access, forms, pages, errors, protection of every request."""
+
+from portal.web.access import (
+    StaffMember,
+    actor,
+    begin_session,
+    current_user,
+    end_session,
+    may,
+    open_to_temporary_password,
+    public,
+    requires,
+    safe_next,
+    signed_in,
+    user_or_none,
+    wants_json,
+)
+from portal.web.forms import SubmittedForm, prefilled, submitted
+from portal.web.pages import conflict_page, flash, not_found, redirect_home, redirect_to, render
+from portal.web.problems import problem
+
+__all__ = [
+    "StaffMember", "SubmittedForm", "actor", "begin_session", "conflict_page", "current_user", "end_session", "flash", "may",
+    "not_found", "open_to_temporary_password", "prefilled", "problem", "public", "redirect_home", "redirect_to", "render", "requires",
+    "safe_next", "signed_in", "submitted", "user_or_none", "wants_json",
+]

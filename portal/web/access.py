@@ -1,0 +1,175 @@
+"""Who may open what. Every view says so beside its route, one gate enforces it, and a view that says nothing stops the start."""
+
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import quote, urlsplit
+
+from flask import Flask, abort, current_app, g, redirect, request, session
+from werkzeug.wrappers import Response
+
+from portal.audit import Actor
+
+PUBLIC = "public"
+SIGNED_IN = "signed in"
+SIGN_IN_PATH = "/login"
+CHANGE_PASSWORD_PATH = "/account/password"
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class StaffMember:
+    """The colleague who sent this request."""
+
+    user_id: int
+    name: str
+    email: str
+    role: str
+    theme: str
+    density: str
+    permissions: frozenset[str]
+    must_change_password: bool = False
+    session_key: str = ""
+
+    def may(self, permission: str) -> bool:
+        """Whether the role allows it; what is not in the matrix is forbidden."""
+        return permission in self.permissions
+
+
+def public(view: View) -> View:
+    """Marks a view as open to anyone."""
+    return _declare(view, PUBLIC)
+
+
+def signed_in(view: View) -> View:
+    """Marks a view as open to every colleague, whatever the role."""
+    return _declare(view, SIGNED_IN)
+
+
+def requires(permission: str) -> Callable[[View], View]:
+    """Marks a view as open to colleagues whose role has `permission`; others get 403."""
+    return lambda view: _declare(view, permission)
+
+
+def open_to_temporary_password(view: View) -> View:
+    """Lets a colleague in who still has to replace a one-time password."""
+    view.open_to_temporary_password = True  # type: ignore[attr-defined]
+    return view
+
+
+def _declare(view: View, access: str) -> View:
+    view.access = access  # type: ignore[attr-defined]
+    return view
+
+
+def connect(app: Flask, load_user: Callable[[str], StaffMember | None], permissions: Collection[str]) -> None:
+    """Sets the gate before every request. `load_user` knows who holds a session token; `permissions` are all there are."""
+    app.extensions["portal.load_user"] = load_user
+    app.extensions["portal.permissions"] = frozenset(permissions)
+    app.before_request(_gate)
+
+
+def check_every_view_declares_access(app: Flask) -> None:
+    """Raises RuntimeError naming each view without access, or with a permission that no role could have."""
+    known = app.extensions["portal.permissions"] | {PUBLIC, SIGNED_IN}
+    wrong = [
+        f"{endpoint} ({access_of(view) or 'nothing declared'})"
+        for endpoint, view in app.view_functions.items()
+        if access_of(view) not in known
+    ]
+    if wrong:
+        raise RuntimeError("views without a valid @requires, @signed_in or @public: " + ", ".join(sorted(wrong)))
+
+
+def access_of(view: Callable[..., Any]) -> str | None:
+    """What a view declared: a permission, PUBLIC, SIGNED_IN, or None."""
+    return getattr(view, "access", None)
+
+
+def _gate() -> Response | None:
+    view = current_app.view_functions.get(request.endpoint or "")
+    if view is None or access_of(view) == PUBLIC:
+        return None   # no view: Flask answers 404 or 405 next
+    user = user_or_none()
+    if user is None:
+        return _ask_to_sign_in()
+    if user.must_change_password and not getattr(view, "open_to_temporary_password", False):
+        return redirect(CHANGE_PASSWORD_PATH, 303)
+    access = access_of(view)
+    if access != SIGNED_IN and not user.may(access or ""):
+        current_app.logger.warning("access refused", extra={"endpoint": request.endpoint, "user_id": user.user_id})
+        abort(403)
+    return None
+
+
+def _ask_to_sign_in() -> Response:
+    if request.method in ("GET", "HEAD") and not wants_json():
+        here = request.full_path if request.query_string else request.path
+        return redirect(f"{SIGN_IN_PATH}?next={quote(here, safe='/')}" if here != "/" else SIGN_IN_PATH, 303)
+    abort(401)
+
+
+def user_or_none() -> StaffMember | None:
+    """The colleague who sent this request, asked from the database once per request; None when nobody is signed in."""
+    if "user" not in g:
+        token = session.get("token")
+        g.user = current_app.extensions["portal.load_user"](token) if isinstance(token, str) and token else None
+    return g.user  # type: ignore[no-any-return]
+
+
+def current_user() -> StaffMember:
+    """The colleague who sent this request; 401 when nobody is signed in."""
+    user = user_or_none()
+    if user is None:
+        abort(401)
+    return user
+
+
+def may(permission: str) -> bool:
+    """Whether the colleague who sent this request has the permission (False when nobody is signed in)."""
+    user = user_or_none()
+    return user is not None and user.may(permission)
+
+
+def actor() -> Actor:
+    """Who acts in this request, for services and the audit trail."""
+    user = user_or_none()
+    return Actor(user_id=user.user_id if user else None, request_id=g.get("request_id"), ip=request.remote_addr)
+
+
+def begin_session(token: str) -> None:
+    """Gives the browser a session of its own: what it held before sign-in, form tokens included, is thrown away."""
+    session.clear()
+    session.permanent = True
+    session["token"] = token
+    g.pop("user", None)
+    g.pop("csrf_token", None)
+
+
+def end_session() -> None:
+    """Takes everything out of the browser's cookie."""
+    session.clear()
+    g.user = None
+
+
+def wants_json() -> bool:
+    """Whether the answer goes to a program: anything under /api/, and clients that prefer JSON to HTML."""
+    if request.path.startswith("/api/"):
+        return True
+    accepted = request.accept_mimetypes
+    json = max(accepted["application/json"], accepted["application/problem+json"])
+    return json > accepted["text/html"]
+
+
+def safe_next(target: str | None, *, otherwise: str = "/") -> str:
+    """`target` if it is a path of this portal, else `otherwise`: nobody is sent to another site after signing in."""
+    if not target or len(target) > 2000 or not target.startswith("/") or target.startswith("//"):
+        return otherwise
+    if re.search(r"[\\\x00-\x20\x7f-\x9f]", target):   # browsers read "\" as "/" and drop tabs and line ends
+        return otherwise
+    parts = urlsplit(target)
+    if parts.scheme or parts.netloc or parts.path.startswith(SIGN_IN_PATH) or parts.path.startswith("/logout"):
+        return otherwise
+    return target

@@ -1,0 +1,95 @@
+"""The portal's own log: one JSON line per event, with ids and never with names, telephone numbers or texts."""
+
+import datetime
+import json
+import logging
+import logging.handlers
+import os
+import pathlib
+import sys
+
+from flask import g, has_request_context, request
+
+try:
+    import fcntl
+except ImportError:   # Windows, where one process serves
+    fcntl = None  # type: ignore[assignment]
+
+LARGEST_FILE = 10_000_000
+KEPT_FILES = 9
+FROM_THE_CALLER = ("endpoint", "user_id", "client", "subject", "record")
+
+
+class SharedRotatingFile(logging.handlers.RotatingFileHandler):
+    """A rotated file that several processes write: whoever meets it full moves it away under a lock, the others follow.
+
+    RotatingFileHandler alone would let each process rename the file the others have just begun, and lose nine tenths.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._follow()
+        super().emit(record)
+
+    def doRollover(self) -> None:  # noqa: N802 - the name is logging's
+        if fcntl is None:
+            super().doRollover()
+            return
+        with open(f"{self.baseFilename}.lock", "a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._follow()
+            if os.path.getsize(self.baseFilename) >= self.maxBytes:
+                super().doRollover()
+
+    def _follow(self) -> None:
+        """Reopens the file when another process has moved it."""
+        try:
+            current = os.stat(self.baseFilename)
+        except FileNotFoundError:
+            current = None
+        if self.stream is not None and (current is None or not os.path.samestat(current, os.fstat(self.stream.fileno()))):
+            self.stream.close()
+            self.stream = self._open()
+
+
+class OneLine(logging.Formatter):
+    """Each event as one line of JSON; line ends and terminal escapes in a message cannot forge a second one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        event: dict[str, object] = {
+            "time": datetime.datetime.fromtimestamp(record.created, datetime.UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            "process": record.process,
+        }
+        event |= {name: getattr(record, name) for name in FROM_THE_CALLER if hasattr(record, name)}
+        if has_request_context():
+            event |= {"request_id": g.get("request_id"), "method": request.method,
+                      "rule": str(request.url_rule) if request.url_rule else None}
+        if record.exc_info:
+            event["error"] = self.formatException(record.exc_info)
+        return json.dumps(event, ensure_ascii=True, default=str)
+
+
+def configure(folder: pathlib.Path, *, console: bool) -> None:
+    """Sends the events of this process to `folder`/multiuser_app.log, and to the terminal where `console` is wanted."""
+    handlers: list[logging.Handler] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handlers.append(SharedRotatingFile(
+            folder / "multiuser_app.log", maxBytes=LARGEST_FILE, backupCount=KEPT_FILES, encoding="utf-8", delay=True))
+        handlers[0].setFormatter(OneLine())
+    except OSError:
+        console = True   # a portal without a log file still serves; the terminal (or journal) has the events
+    if console:
+        handlers.append(logging.StreamHandler(sys.stderr))
+        handlers[-1].setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    for handler in [old for old in root.handlers if getattr(old, "belongs_to_portal", False)]:
+        root.removeHandler(handler)
+        handler.close()
+    for handler in handlers:
+        handler.belongs_to_portal = True  # type: ignore[attr-defined]
+        root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    logging.getLogger("httpx").setLevel(logging.WARNING)   # would write a line with every address asked

@@ -1,0 +1,81 @@
+"""What a view answers with: pages, redirects, short messages, the page of two versions."""
+
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from flask import Response, flash as flask_flash, make_response, redirect, render_template, url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+from portal.errors import NotFound
+from portal.web.access import safe_next
+from portal.web.forms import SubmittedForm, prefilled
+
+LONGEST_MESSAGE = 300   # messages travel in the cookie, which holds 4 KB
+
+
+def render(template: str, status: int = 200, **context: Any) -> Response:
+    """The page, with the status of a refused form (422) where the caller says so."""
+    return make_response(render_template(template, **context), status)
+
+
+def redirect_to(endpoint: str, **values: Any) -> BaseResponse:
+    """Sends the browser on with 303, so that reloading the next page repeats nothing."""
+    return redirect(url_for(endpoint, **values), 303)
+
+
+def redirect_home(target: str | None) -> BaseResponse:
+    """Sends the browser on to a path that came with the request, if it is one of this portal's pages."""
+    return redirect(safe_next(target), 303)
+
+
+def flash(sentence: str, kind: str = "ok") -> None:
+    """Shows a short message on the next page. `kind`: ok, warn or bad."""
+    flask_flash(sentence[:LONGEST_MESSAGE], kind)
+
+
+def not_found(sentence: str) -> NoReturn:
+    """Answers 404 with a sentence that says what was looked for."""
+    raise NotFound(sentence)
+
+
+def conflict_page(
+    title: str,
+    form: SubmittedForm[Any],
+    labels: Mapping[str, str],
+    theirs: Mapping[str, Any],
+    version: int,
+    action_url: str,
+    cancel_url: str,
+) -> Response:
+    """409: the record was changed by someone else meanwhile. Shows both versions and lets the colleague choose.
+
+    `labels` names the fields to compare, in their order; `theirs` is the record as it now stands and `version` its number.
+    Nothing typed is lost: the form of the page holds all of it together with the fresh version.
+    """
+    stored = prefilled(theirs)
+    fields = []
+    for name, label in labels.items():
+        mine, other = _shown(form, name), _shown(stored, name)
+        fields.append({"label": label, "mine": mine, "theirs": other, "differs": mine != other})
+    return render(
+        "errors/conflict.html", 409, title=title, fields=fields, kept=kept_fields(form, leave_out={"version"}),
+        version=version, action_url=action_url, cancel_url=cancel_url)
+
+
+def kept_fields(form: SubmittedForm[Any], *, leave_out: set[str]) -> list[tuple[str, str]]:
+    """Every field of a form as (name, value), for a page that carries it in hidden inputs."""
+    kept = []
+    for name, value in form.values.items():
+        if name in leave_out or (isinstance(value, list) and value and isinstance(value[0], dict)):
+            continue
+        kept += [(name, item) for item in (value if isinstance(value, list) else [value])]
+    return kept
+
+
+def _shown(form: SubmittedForm[Any], name: str) -> str:
+    """A field as one comparable text; rows (a list of records) one line each."""
+    value = form.values.get(name, "")
+    if not isinstance(value, list):
+        return form.value(name).strip()
+    lines = [" · ".join(text for text in row.values() if text) if isinstance(row, dict) else row for row in value]
+    return "\n".join(lines)

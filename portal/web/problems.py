@@ -1,0 +1,145 @@
+"""Every error as an answer: a page for people, application/problem+json (RFC 9457) for programs, and no internals in either."""
+
+from http import HTTPStatus
+
+from flask import Flask, Response, current_app, g, jsonify, make_response, render_template, request
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, TooManyRequests
+
+import database_pool
+from portal import errors
+from portal.web import access, forms, pages
+
+# What people read. 5xx name no cause: that is in the log, under the reference.
+EXPLANATIONS = {
+    400: ("This request could not be understood", "Go back, check what you entered, and try again."),
+    401: ("You are signed out", "Please sign in and try again."),
+    403: ("You may not open this", "Your role does not include it. An administrator can change that."),
+    404: ("There is no such page", "It may have been moved or removed. Search for what you need, or start from the list."),
+    405: ("This cannot be done here", "The address exists, but not for this kind of request. Start again from the page itself."),
+    409: ("Someone else was quicker", "The record was changed meanwhile. Open it again and repeat your change."),
+    413: ("That was too large", "The portal did not accept so much at once. Shorten the text or choose a smaller file."),
+    415: ("This kind of content is not accepted", "Send the form from the page itself."),
+    422: ("That could not be saved", "Something in it does not fit together. Go back and check your entries."),
+    429: ("Too many attempts", "Please wait a little, then try again."),
+    500: ("Something went wrong on our side", "Nothing was saved. Try again; if it happens again, pass on the reference below."),
+    503: ("The portal is busy", "The database did not answer in time. Your entries were not saved. Please try again shortly."),
+}
+UNCERTAIN = "The database stopped answering while saving. Please look whether your change is there before you repeat it."
+RETRY_SECONDS = {429: 30, 503: 5}
+
+
+def connect(app: Flask) -> None:
+    """Registers the answers to every kind of error."""
+    app.register_error_handler(CSRFError, _answer_stale_form)
+    app.register_error_handler(errors.PortalError, _answer_refusal)
+    app.register_error_handler(database_pool.DatabaseError, _answer_database_error)
+    app.register_error_handler(HTTPException, _answer_http_error)
+    app.register_error_handler(Exception, _answer_unexpected)
+
+
+def user_for_page() -> access.StaffMember | None:
+    """Whose name stands on the page; None as well when the database cannot say, so that its failure still has a page."""
+    try:
+        return access.user_or_none()
+    except database_pool.DatabaseError:
+        g.user = None
+        return None
+
+
+def problem(status: int, sentence: str = "", *, retry_after: int | None = None) -> Response:
+    """The answer to an error: `sentence` replaces the usual explanation."""
+    title, usual = EXPLANATIONS.get(status, (HTTPStatus(status).phrase, ""))
+    sentence = sentence or usual
+    reference = g.get("request_id", "") if status >= 500 else ""
+    if access.wants_json():
+        response = jsonify({"type": "about:blank", "title": title, "status": status, "detail": sentence,
+                            **({"reference": reference} if reference else {})})
+        response.content_type = "application/problem+json"
+    else:
+        response = make_response(render_template(
+            "errors/error.html", status=status, heading=title, sentence=sentence, reference=reference))
+    response.status_code = status
+    wait = retry_after or RETRY_SECONDS.get(status)
+    if wait:
+        response.headers["Retry-After"] = str(wait)
+    return response
+
+
+def _answer_http_error(error: HTTPException) -> Response:
+    if error.response is not None and error.code is None:   # abort(response)
+        return make_response(error.response)
+    status = error.code or 500
+    if status in (301, 302, 303, 307, 308):
+        return make_response(error.get_response())
+    if status == 401 and request.method == "POST" and not access.wants_json():
+        return _offer_to_resend(401)
+    spoken = error.description if _was_written_by_us(error) else ""
+    response = problem(status, spoken or "")
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        response.headers["Allow"] = ", ".join(error.valid_methods)
+    if isinstance(error, TooManyRequests) and isinstance(error.retry_after, int):
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
+
+
+def _was_written_by_us(error: HTTPException) -> bool:
+    return error.description != type(error).description and 400 <= (error.code or 500) < 500 and not isinstance(
+        error, MethodNotAllowed) and type(error).__name__ not in ("BadRequestKeyError", "SecurityError")
+
+
+def _answer_refusal(error: errors.PortalError) -> Response:
+    status = {errors.NotFound: 404, errors.NotPermitted: 403, errors.TooManyAttempts: 429}.get(type(error), 422)
+    return problem(status, error.sentence, retry_after=getattr(error, "seconds", None))
+
+
+def _answer_database_error(error: database_pool.DatabaseError) -> Response:
+    if isinstance(error, database_pool.Conflict):
+        return problem(409)
+    if isinstance(error, database_pool.BusinessRule) and 400 <= error.status < 500:
+        return problem(error.status)
+    if isinstance(error, database_pool.ReferenceMissing | database_pool.InvalidData):
+        current_app.logger.warning("refused by the database: %s", type(error).__name__, exc_info=error)
+        return problem(422)
+    if isinstance(error, database_pool.OutcomeUnknown):
+        current_app.logger.error("outcome unknown", exc_info=error)
+        return problem(503, UNCERTAIN)
+    if isinstance(error, database_pool.PoolExhausted | database_pool.Unavailable | database_pool.Aborted):
+        current_app.logger.error("database not available: %s", type(error).__name__)
+        return problem(503)
+    return _answer_unexpected(error)
+
+
+def _answer_unexpected(error: Exception) -> Response:
+    current_app.logger.exception("unexpected error", exc_info=error)
+    return problem(500)
+
+
+def _answer_stale_form(error: CSRFError) -> Response:
+    if access.wants_json():
+        return problem(400, "The CSRF token is missing or out of date.")
+    return _offer_to_resend(400)
+
+
+def _offer_to_resend(status: int) -> Response:
+    """A form that came too late (signed out meanwhile, or its token is of an older session), with all that was typed.
+
+    Only the portal's own pages get the offer: a form sent from elsewhere must not be confirmed by a click on this page.
+    """
+    if not _sent_by_our_own_page():
+        return problem(status, "The form did not come from a page of the portal. Open the page here and send it again.")
+    values = {name: texts for name, texts in request.form.to_dict(flat=False).items() if "password" not in name}
+    form: forms.SubmittedForm[forms.BaseModel] = forms.SubmittedForm(dict(values))
+    response = make_response(render_template(
+        "errors/resend.html", status=status, kept=pages.kept_fields(form, leave_out={"csrf_token"}),
+        secret_left_out=len(values) < len(request.form), action_url=request.full_path.rstrip("?")))
+    response.status_code = status
+    return response
+
+
+def _sent_by_our_own_page() -> bool:
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site == "same-origin"
+    origin = request.headers.get("Origin") or request.headers.get("Referer", "")
+    return origin == request.host_url.rstrip("/") or origin.startswith(request.host_url)

@@ -41,7 +41,7 @@ from infrastructure.errors import (
 )
 from infrastructure.migrations import MigrationFailed, apply_migrations, missing_migrations
 from infrastructure.postgres_backend import PostgresBackend
-from infrastructure.selection import Selection, read_columns, read_filters, read_order
+from infrastructure.selection import Selection, json_ready, read_columns, read_filters, read_order
 
 __all__ = [
     "Aborted", "BusinessRule", "Change", "Conflict", "DatabaseError", "DatabasePool", "Duplicate", "InvalidData",
@@ -137,7 +137,7 @@ class DatabasePool:
     def call_function(self, name: str, parameters: Mapping[str, Any] | None = None, *, read_only: bool = False) -> Any:
         """Calls a function of the schema. `read_only` promises that it changes nothing, so that it may be repeated."""
         function = self._known(lambda catalogue: catalogue.function(name))
-        given = dict(parameters or {})
+        given: dict[str, Any] = json_ready(parameters or {})
         if not all(key.isidentifier() for key in given):
             raise InvalidQuery(f"parameters of {name} are named by identifiers")
         catalogue = self.catalogue()
@@ -250,8 +250,8 @@ class DatabasePool:
         count: bool,
         may_lag: bool,
     ) -> Result:
-        if (limit is not None and limit < 0) or (offset is not None and offset < 0):
-            raise InvalidQuery("limit and offset are 0 or more")
+        if any(number is not None and (type(number) is not int or number < 0) for number in (limit, offset)):
+            raise InvalidQuery("limit and offset are whole numbers, 0 or more")
 
         def check(catalogue: Catalogue) -> Selection:
             relation = catalogue.relation(table)

@@ -13,7 +13,7 @@ from psycopg.pq import TransactionStatus
 
 from infrastructure.catalogue import Catalogue, Function, Row
 from infrastructure.connection_pool import ConnectionPool, PoolStatistics
-from infrastructure.errors import DatabaseError, NotAllowed, OutcomeUnknown, Unavailable, classify
+from infrastructure.errors import DatabaseError, InvalidData, NotAllowed, OutcomeUnknown, Unavailable, classify
 from infrastructure.gevent_wait import install_gevent_wait
 from infrastructure.selection import AnyOf, Condition, Ordering, Selection
 
@@ -159,6 +159,9 @@ class PostgresBackend:
             if broken:
                 self._pool.drop_idle()
             raise _explain(error) from error
+        except UnicodeEncodeError as error:
+            broken = False
+            raise InvalidData(f"a text holds half a character: {error.reason}") from error
         finally:
             # Whatever else interrupts (gevent.Timeout, a killed greenlet) leaves an answer under way: never used again.
             self._pool.release(session, broken=broken)

@@ -12,7 +12,8 @@ from infrastructure.catalogue import Relation
 from infrastructure.errors import InvalidQuery
 
 OPERATORS = ("not_in", "not_is", "neq", "gte", "lte", "ilike", "like", "fts", "eq", "gt", "lt", "in", "is")
-_ORDER_WORDS = {"asc", "desc", "nulls", "first", "last"}
+_DIRECTIONS: tuple[list[str], ...] = ([], ["asc"], ["desc"])
+_NULLS: tuple[list[str], ...] = ([], ["nulls", "first"], ["nulls", "last"])
 
 
 class Condition(NamedTuple):
@@ -83,7 +84,7 @@ def plain_text(value: Any) -> str:
     if value is False:
         return "false"
     if isinstance(value, dt.date | dt.time):
-        return value.isoformat()
+        return _timely(value).isoformat()
     if isinstance(value, int | float | Decimal):
         return str(value)
     raise InvalidQuery(f"a filter compares with text, numbers, dates or truth values, not {type(value).__name__}")
@@ -94,11 +95,18 @@ def json_ready(value: Any) -> Any:
     if isinstance(value, Decimal):
         return str(value)
     if isinstance(value, dt.date | dt.time):
-        return value.isoformat()
+        return _timely(value).isoformat()
     if isinstance(value, Mapping):
         return {str(key): json_ready(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [json_ready(item) for item in value]
+    return value
+
+
+def _timely(value: dt.date | dt.time) -> dt.date | dt.time:
+    # Without a zone each server would read its own into it.
+    if isinstance(value, dt.datetime) and value.tzinfo is None:
+        raise InvalidQuery("a moment needs its time zone, such as datetime.UTC")
     return value
 
 
@@ -150,7 +158,8 @@ def _split(relation: Relation, name: str) -> tuple[str, str]:
 
 def _ordering(relation: Relation, part: str) -> Ordering:
     words = part.lower().split()
-    if not words or not set(words[1:]) <= _ORDER_WORDS:
+    direction = words[1:2] if words[1:2] != ["nulls"] else []
+    nulls = words[1 + len(direction) :]
+    if not words or direction not in _DIRECTIONS or nulls not in _NULLS:
         raise InvalidQuery(f"cannot order by {part!r}: write a column, asc or desc, nulls first or nulls last")
-    nulls = "first" in words[1:] if "nulls" in words[1:] else None
-    return Ordering(relation.require(words[0]), "desc" in words[1:], nulls)
+    return Ordering(relation.require(words[0]), direction == ["desc"], nulls[1] == "first" if nulls else None)

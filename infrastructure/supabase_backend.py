@@ -17,7 +17,7 @@ from supabase.lib.client_options import SyncClientOptions
 
 from infrastructure.catalogue import Catalogue, Function, Row
 from infrastructure.connection_pool import ConnectionPool, PoolStatistics
-from infrastructure.errors import Aborted, DatabaseError, OutcomeUnknown, Unavailable, classify
+from infrastructure.errors import Aborted, DatabaseError, InvalidData, OutcomeUnknown, Unavailable, classify
 from infrastructure.selection import AnyOf, Condition, Selection
 
 Answer = TypeVar("Answer")
@@ -144,6 +144,9 @@ class SupabaseBackend:
             raise Unavailable(f"Supabase cannot be reached: {error}") from error
         except httpx.TransportError as error:
             raise OutcomeUnknown(f"the connection to Supabase broke: {error}") from error
+        except UnicodeEncodeError as error:
+            broken = False
+            raise InvalidData(f"a text holds half a character: {error.reason}") from error
         finally:
             self._pool.release(client, broken=broken)
 
@@ -213,7 +216,8 @@ def _spell(condition: Condition) -> str:
 
 
 def _quoted(value: str) -> str:
-    if value and not re.search(r'[,.:()"\\\s]', value):
+    # Quoted only where PostgREST's grammar needs it.
+    if value and value == value.strip() and value[0] != "{" and not re.search(r'[,()"\\]', value):
         return value
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 

@@ -1,4 +1,4 @@
-"""What every test may ask for: a PostgreSQL of the tests' own, a fresh migrated database per module, the portal on it."""
+"""What every test may ask for: the tests' own PostgreSQL, a fresh migrated database per module, the portal on it."""
 
 import contextlib
 import itertools
@@ -18,14 +18,16 @@ TEMPLATE = "portal_template"
 
 def portal_settings(data_dir: Path, **given: str) -> config.Settings:
     """Settings for tests: what is `given`, nothing of this machine's environment, all files under `data_dir`."""
-    return config.load_settings({
-        "FLASK_ENV": "testing",
-        "DATA_DIR": str(data_dir),
-        "LOG_DIR": str(data_dir / "logs"),
-        "SECRET_KEY": "0123456789abcdefghijklmnopqrstuvwxyz-tests-only",
-        "TASK_WORKERS": "0",
-        **given,
-    })
+    return config.load_settings(
+        {
+            "FLASK_ENV": "testing",
+            "DATA_DIR": str(data_dir),
+            "LOG_DIR": str(data_dir / "logs"),
+            "SECRET_KEY": "0123456789abcdefghijklmnopqrstuvwxyz-tests-only",
+            "TASK_WORKERS": "0",
+            **given,
+        }
+    )
 
 
 @contextlib.contextmanager
@@ -74,8 +76,9 @@ def database_names() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def fresh_database(embedded_server: PostgresServer, database_template: str,
-                   database_names: Iterator[str]) -> Iterator[Callable[[], str]]:
+def fresh_database(
+    embedded_server: PostgresServer, database_template: str, database_names: Iterator[str]
+) -> Iterator[Callable[[], str]]:
     """Makes a migrated, otherwise empty database and answers its name; all of them are gone after the module."""
     made: list[str] = []
 
@@ -91,8 +94,9 @@ def fresh_database(embedded_server: PostgresServer, database_template: str,
 
 
 @pytest.fixture(scope="module")
-def database(embedded_server: PostgresServer, fresh_database: Callable[[], str],
-             data_dir: Path) -> Iterator[config.Settings]:
+def database(
+    embedded_server: PostgresServer, fresh_database: Callable[[], str], data_dir: Path
+) -> Iterator[config.Settings]:
     """A fresh database, with the default pool pointed at it; gives the settings that name it."""
     settings = portal_settings(data_dir, DATABASE_URL=embedded_server.address(fresh_database()))
     with point_portal_at(settings):

@@ -22,7 +22,7 @@ def find_pgbouncer() -> str | None:
 
 
 class Pgbouncer:
-    """A transaction pooler before one PostgreSQL: each transaction may meet another session, so nothing of one stays."""
+    """A transaction pooler before one PostgreSQL: each transaction may meet another session, nothing of one stays."""
 
     def __init__(self, postgres_port: int, *, pool_size: int = 20) -> None:
         self.folder = server_folder("pgbouncer")
@@ -44,7 +44,8 @@ default_pool_size = {pool_size}
 max_client_conn = 1000
 server_idle_timeout = 60
 ignore_startup_parameters = extra_float_digits
-""")
+"""
+        )
 
     def start(self) -> None:
         """It hands queries on to PostgreSQL."""
@@ -52,8 +53,13 @@ ignore_startup_parameters = extra_float_digits
         if program is None:
             raise RuntimeError(MISSING)
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen([program, self.folder / "pgbouncer.ini"], user=unprivileged_user(),
-                                             stdout=log, stderr=log, start_new_session=True)
+            self._process = subprocess.Popen(
+                [program, self.folder / "pgbouncer.ini"],
+                user=unprivileged_user(),
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
         wait_for(lambda: answers_sql(self.address("postgres")), "pgbouncer", process=self._process, log=self.log)
 
     def remove(self) -> None:

@@ -39,7 +39,11 @@ class PostgresServer:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [self._wheel.bin_path / "postgres", "-D", self.folder / "data", *settings],
-                user=self._wheel.system_user, stdout=log, stderr=log, start_new_session=True)
+                user=self._wheel.system_user,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
         wait_for(lambda: answers_sql(self.address("postgres")), "PostgreSQL", process=self._process, log=self.log)
 
     def stop(self) -> None:

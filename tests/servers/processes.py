@@ -21,7 +21,7 @@ def free_port() -> int:
 
 
 def server_folder(purpose: str) -> Path:
-    """A new folder that a server without root's rights can reach; short, as a unix socket's path has 107 bytes at most."""
+    """A new folder that a server without root's rights can reach; short, as a unix socket's path is (107 bytes)."""
     folder = Path(tempfile.mkdtemp(prefix=f"portal-{purpose}-"))
     folder.chmod(0o711)
     return folder
@@ -39,8 +39,14 @@ def unprivileged_user() -> str | None:
     return "nobody"
 
 
-def wait_for(ready: Callable[[], bool], what: str, *, process: subprocess.Popen[bytes] | None = None,
-             log: Path | None = None, seconds: float = 30.0) -> None:
+def wait_for(
+    ready: Callable[[], bool],
+    what: str,
+    *,
+    process: subprocess.Popen[bytes] | None = None,
+    log: Path | None = None,
+    seconds: float = 30.0,
+) -> None:
     """Returns once `ready()` says so.
 
     Raises RuntimeError with the end of the log when the process ended before, TimeoutError when the time is over.

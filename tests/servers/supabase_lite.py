@@ -51,18 +51,23 @@ class SupabaseLite:
         self._wanted = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._environment = {
-            **os.environ, "LITE_TELEMETRY": "0", "DO_NOT_TRACK": "1",
-            "SUPABASE_PUBLISHABLE_KEY": self.publishable_key, "SUPABASE_SECRET_KEY": self.secret_key,
+            **os.environ,
+            "LITE_TELEMETRY": "0",
+            "DO_NOT_TRACK": "1",
+            "SUPABASE_PUBLISHABLE_KEY": self.publishable_key,
+            "SUPABASE_SECRET_KEY": self.secret_key,
             "LITE_JWT_SECRET": secrets.token_urlsafe(48),
             # postgres.js understands no URL with a socket folder in it: the folder goes by the environment.
-            "PGHOST": str(postgres.folder), "PGPORT": str(postgres.port), "PGUSER": "postgres",
+            "PGHOST": str(postgres.folder),
+            "PGPORT": str(postgres.port),
+            "PGUSER": "postgres",
             "LITE_DB_URL": f"postgres:///{database}?client_min_messages=warning",
         }
         (self.folder / "supabase").mkdir()
         (self.folder / "supabase" / "config.toml").write_text(CONFIGURATION.format(port=self.port))
 
     def start(self) -> None:
-        """It answers, has made its roles and grants (its first request does; two at once would fail), and is watched."""
+        """It answers, made its roles and grants (its first request does, two at once would fail), and is watched."""
         self._wanted.set()
         self._launch()
         wait_for(self._answers, "@supabase/lite", process=self._process, log=self.log)
@@ -82,9 +87,10 @@ class SupabaseLite:
 
     def _launch(self) -> None:
         with self.log.open("ab") as log:
-            command = ["node", PROGRAM, "--no-telemetry", "start", "--no-admin"]
-            self._process = subprocess.Popen(command, cwd=self.folder, env=self._environment, stdout=log, stderr=log,
-                                             start_new_session=True)
+            command = ["node", str(PROGRAM), "--no-telemetry", "start", "--no-admin"]
+            self._process = subprocess.Popen(
+                command, cwd=self.folder, env=self._environment, stdout=log, stderr=log, start_new_session=True
+            )
 
     def _watch(self) -> None:
         process = self._process

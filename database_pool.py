@@ -60,6 +60,7 @@ IDS_AT_ONCE = 50  # gaps in the numbering are the price of not asking each time
 # Seconds before a wrong name makes us read the catalogue again: a typing error must not cost a query each.
 CATALOGUE_REST = 5.0
 _RESERVED_CONNECTIONS = 20
+_WRONG_KEY = "SUPABASE_KEY may not use this project's data: write its secret key (sb_secret_...), not the publishable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,8 +397,10 @@ class DatabasePool:
             if error.code not in ("PGRST202", "42883"):
                 raise
             role, applied = "service_role", []
+        except NotAllowed as error:
+            raise NotAllowed(f"{_WRONG_KEY} ({error})", error.code) from error
         if role != "service_role":
-            raise NotAllowed(f"SUPABASE_KEY signs in as {role}: use the project's secret key (sb_secret_...)")
+            raise NotAllowed(f"{_WRONG_KEY} (it signs in as {role})")
         if missing := missing_migrations(applied):
             names = ", ".join(migration.file_name for migration in missing)
             raise MigrationFailed(

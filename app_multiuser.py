@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import click
 from flask import Flask, Response, get_flashed_messages, jsonify, redirect, url_for
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.wrappers import Response as BaseResponse
@@ -147,12 +148,12 @@ def serve() -> None:
     try:
         database_pool.migrate()
         app = create_app(settings)
-        portal.commands.ensure_administrator(print)
+        portal.commands.ensure_administrator(click.echo)
         server = WSGIServer(("127.0.0.1", settings.port), app, log=None)
-        print(f"Portal at http://localhost:{settings.port} (Ctrl-C stops it)", flush=True)
+        click.echo(f"Portal at http://localhost:{settings.port} (Ctrl-C stops it)")
         server.serve_forever()
     except KeyboardInterrupt:
-        print("Stopping.")
+        click.echo("Stopping.")
     finally:
         database_pool.close_database()
         database_pool.stop_database()
@@ -162,5 +163,5 @@ if __name__ == "__main__":
     try:
         serve()
     except config.ConfigurationError as error:
-        print(error, file=sys.stderr)
+        click.echo(error, err=True)
         sys.exit(1)

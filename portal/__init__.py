@@ -5,6 +5,6 @@
     queries.py  the questions to the data, in the office's words
     inputs.py   what a colleague may type in
 
-`areas.py` lists the areas in order; each may use those before it and none behind it. What all of them share stands beside
-them: errors, formats, inputs, paging, audit, web. `tests/test_architecture.py` keeps this so.
+`areas.py` lists the areas in order; each may use those before it and none behind it. What all of them share stands
+beside them: errors, formats, inputs, paging, audit, web. `tests/test_architecture.py` keeps this so.
 """

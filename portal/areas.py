@@ -1,4 +1,4 @@
-"""The areas in order, and what of them joins the application: an area may use those before it, never those behind it."""
+"""The areas in order, and what of them joins the application. An area may use those before it, none behind it."""
 
 import importlib
 import importlib.util

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 import click
+from pydantic import ValidationError
 
 import config
 import database_pool

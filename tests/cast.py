@@ -4,7 +4,7 @@
     page = clerk.get("/clients")
     answer = clerk.submit("/clients/new", {"name": "Rohan Mehta"})      # with the form token; follows nothing
 
-`sign_in` makes the cast in the database of the test when it is not there yet. `make_cast()` answers everybody's user_id.
+`sign_in` makes the cast in the database of the test when it is missing. `make_cast()` answers everybody's user_id.
 """
 
 import re

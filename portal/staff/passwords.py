@@ -27,12 +27,12 @@ COMMON = frozenset("""
     insuranceportal portal123456 india1234567 india@123456 mumbai123456 password2026 password@2026 password2025
     abcdefghijkl abcd12345678 abc123456789 aaaaaaaaaaaa 111111111111 000000000000 987654321098 asdfghjkl123
     zaq12wsxcde3 1qaz2wsx3edc p@ssw0rd1234 p@ssword1234 passw0rd1234 correcthorse trustno1trustno1
-    """.split())
+    """.split())  # noqa: SIM905 - readable as a list of words
 
 
 def use_hasher(hasher: PasswordHasher) -> PasswordHasher:
     """Makes `hasher` the one that hashes from now on, and answers the one before. For tests, which need a fast one."""
-    global _hasher, _hash_of_nobody  # noqa: PLW0603 - one process, one way to hash
+    global _hasher, _hash_of_nobody
     before, _hasher, _hash_of_nobody = _hasher, hasher, ""
     return before
 
@@ -43,7 +43,7 @@ def hashed(password: str) -> str:
 
 
 def matches(stored: str | None, password: str) -> bool:
-    """Whether it is the stored password. Takes the same time when there is none, so that nobody learns who has an account."""
+    """Whether it is the stored password. Takes as long when there is none: time must not tell who has an account."""
     global _hash_of_nobody  # noqa: PLW0603 - made once, at the first need
     if not _hash_of_nobody:
         _hash_of_nobody = hashed(secrets.token_urlsafe())
@@ -70,7 +70,8 @@ def one_time_password() -> str:
 def check_rules(password: str, *, email: str, name: str) -> None:
     """Raises Refused with the reason. No rules of composition: length is what counts (NIST SP 800-63B, 3.1.1.2)."""
     if len(password) < SHORTEST:
-        raise Refused(f"The password needs at least {SHORTEST} characters. Three or four words do well.", field="new_password")
+        raise Refused(f"The password needs at least {SHORTEST} characters. Three or four words do well.",
+                      field="new_password")
     plain = password.casefold()
     known = [email.casefold(), email.split("@")[0].casefold(), *name.casefold().split()]
     rest = plain
@@ -87,7 +88,7 @@ Answer = TypeVar("Answer")
 
 
 def _elsewhere(work: Callable[[], Answer]) -> Answer:
-    """Does `work` in a native thread where gevent runs the process: in its loop, everybody would wait for each sign-in."""
+    """Does `work` in a native thread where gevent runs the process: in its loop, everybody waits for each sign-in."""
     if not _at_work.acquire(timeout=LONGEST_WAIT):
         raise TooManyAttempts("Very many people are signing in just now. Please try again shortly.", seconds=10)
     try:

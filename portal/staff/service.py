@@ -96,7 +96,7 @@ def sign_out(tx: Transaction, actor: Actor, session_key: str) -> None:
 
 
 def change_own_password(tx: Transaction, actor: Actor, change: PasswordChange, *, session_key: str) -> None:
-    """Sets a new password and ends all other sessions. Raises Refused when the old one is wrong or the new one will not do."""
+    """Sets a new password and ends all other sessions. Raises Refused for a wrong old one or a poor new one."""
     user = queries.credentials_by_id(actor.user_id or 0)
     if user is None:
         raise NotFound("This account no longer exists.")
@@ -119,7 +119,7 @@ def change_own_password(tx: Transaction, actor: Actor, change: PasswordChange, *
 
 
 def change_own_account(tx: Transaction, actor: Actor, before: Row, account: Account) -> None:
-    """Saves name, phone and how the pages look. Raises Conflict at the end when someone changed the account meanwhile."""
+    """Saves name, phone and how the pages look. The end of `tx` raises Conflict when someone changed it meanwhile."""
     changes = account.model_dump(exclude={"version"})
     tx.update("users", changes, filters={"user_id_eq": before["user_id"], "version_eq": account.version}, expect=1)
     audit.record(tx, actor, "changed own account", "user", before["user_id"], before=before, after=changes)
@@ -170,12 +170,13 @@ def set_access(tx: Transaction, actor: Actor, before: Row, *, active: bool, vers
             raise Refused("You cannot disable your own account. Another administrator can.")
         _keep_an_administrator(tx, actor, before)
         sessions.end_all(tx, before["user_id"])
-    tx.update("users", {"is_active": active}, filters={"user_id_eq": before["user_id"], "version_eq": version}, expect=1)
+    tx.update("users", {"is_active": active}, expect=1,
+              filters={"user_id_eq": before["user_id"], "version_eq": version})
     audit.record(tx, actor, "enabled" if active else "disabled", "user", before["user_id"])
 
 
 def reset_password(tx: Transaction, actor: Actor, before: Row, *, version: int) -> str:
-    """Replaces a forgotten password by a one-time password, which it answers, and ends all sessions of the colleague."""
+    """Replaces a forgotten password by a one-time password, which it answers, and ends all the colleague's sessions."""
     if before["user_id"] == actor.user_id:
         raise Refused("Change your own password under Your account.")
     password = passwords.one_time_password()
@@ -205,7 +206,7 @@ def _keep_an_administrator(tx: Transaction, actor: Actor, target: Row) -> None:
 
 
 def _subjects(email: str, ip: str | None) -> dict[str, str]:
-    """What failures are counted by. The table holds no e-mail address, only its hash; of IPv6 a household's /64 counts."""
+    """What failures are counted by: of an e-mail address its hash, of an IPv6 address the household's /64."""
     digest = hashlib.sha256(email.encode("utf-8", "replace")).hexdigest()
     place = _place(ip)
     return {"pair": f"pair:{digest}:{place}", "ip": f"ip:{place}", "email": f"email:{digest}"}

@@ -1,4 +1,4 @@
-"""Sessions: the browser holds a random token, the row its SHA-256. The row is the truth: revoked there, it is over at once."""
+"""Sessions: the browser holds a random token, the row its SHA-256. Revoked in the row, a session is over at once."""
 
 import datetime
 import hashlib

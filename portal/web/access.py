@@ -1,4 +1,4 @@
-"""Who may open what. Every view says so beside its route, one gate enforces it, and a view that says nothing stops the start."""
+"""Who may open what: each view says so beside its route, one gate enforces it, silence stops the start."""
 
 import re
 from collections.abc import Callable, Collection
@@ -14,7 +14,7 @@ from portal.audit import Actor
 PUBLIC = "public"
 SIGNED_IN = "signed in"
 SIGN_IN_PATH = "/login"
-CHANGE_PASSWORD_PATH = "/account/password"
+CHANGE_PASSWORD_PATH = "/account/password"  # noqa: S105 - a path
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -65,7 +65,7 @@ def _declare(view: View, access: str) -> View:
 
 
 def connect(app: Flask, load_user: Callable[[str], StaffMember | None], permissions: Collection[str]) -> None:
-    """Sets the gate before every request. `load_user` knows who holds a session token; `permissions` are all there are."""
+    """Sets the gate before every request. `load_user` knows who holds a token; `permissions` are all there are."""
     app.extensions["portal.load_user"] = load_user
     app.extensions["portal.permissions"] = frozenset(permissions)
     app.before_request(_gate)
@@ -105,10 +105,10 @@ def _gate() -> Response | None:
 
 
 def _ask_to_sign_in() -> Response:
-    if request.method in ("GET", "HEAD") and not wants_json():
-        here = request.full_path if request.query_string else request.path
-        return redirect(f"{SIGN_IN_PATH}?next={quote(here, safe='/')}" if here != "/" else SIGN_IN_PATH, 303)
-    abort(401)
+    if request.method not in ("GET", "HEAD") or wants_json():
+        abort(401)
+    here = request.full_path if request.query_string else request.path
+    return redirect(f"{SIGN_IN_PATH}?next={quote(here, safe='/')}" if here != "/" else SIGN_IN_PATH, 303)
 
 
 def user_or_none() -> StaffMember | None:

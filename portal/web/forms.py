@@ -21,7 +21,7 @@ MOST_ROWS = 100
 class SubmittedForm(Generic[Model]):
     """One form: `values` as typed, `data` the checked model (None when something is wrong), `errors` by field.
 
-    Repeated rows are fields called "persons-0-name"; `values["persons"]` is then the list of rows. Empty rows fall away.
+    Repeated rows are fields called "persons-0-name"; `values["persons"]` is then the list of rows, without empty ones.
     """
 
     def __init__(self, values: dict[str, Any]) -> None:
@@ -43,7 +43,8 @@ class SubmittedForm(Generic[Model]):
     def chosen(self, name: str) -> list[str]:
         """Everything chosen under one name (several tick boxes, a multiple choice)."""
         found = self.values.get(name, [])
-        return [item for item in found if isinstance(item, str)] if isinstance(found, list) else [found] if found else []
+        listed = found if isinstance(found, list) else [found]
+        return [item for item in listed if isinstance(item, str) and item]
 
     def error(self, name: str) -> str:
         return self.errors.get(name, "")
@@ -109,7 +110,8 @@ def _collected(fields: dict[str, list[str]]) -> dict[str, Any]:
 
 
 def _groups(values: Mapping[str, Any]) -> dict[str, list[Any]]:
-    return {name: value for name, value in values.items() if isinstance(value, list) and value and isinstance(value[0], dict)}
+    return {name: value for name, value in values.items()
+            if isinstance(value, list) and value and isinstance(value[0], dict)}
 
 
 def _spread(values: dict[str, Any], group: str) -> None:

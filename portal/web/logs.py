@@ -46,7 +46,9 @@ class SharedRotatingFile(logging.handlers.RotatingFileHandler):
             current = os.stat(self.baseFilename)
         except FileNotFoundError:
             current = None
-        if self.stream is not None and (current is None or not os.path.samestat(current, os.fstat(self.stream.fileno()))):
+        if self.stream is None:
+            return
+        if current is None or not os.path.samestat(current, os.fstat(self.stream.fileno())):
             self.stream.close()
             self.stream = self._open()
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from flask import Response, flash as flask_flash, make_response, redirect, render_template, url_for
+from flask import Response, make_response, redirect, render_template, url_for
+from flask import flash as flask_flash
 from werkzeug.wrappers import Response as BaseResponse
 
 from portal.errors import NotFound
@@ -46,16 +47,19 @@ def conflict_page(
     version: int,
     action_url: str,
     cancel_url: str,
+    *,
+    names: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Response:
     """409: the record was changed by someone else meanwhile. Shows both versions and lets the colleague choose.
 
-    `labels` names the fields to compare, in their order; `theirs` is the record as it now stands and `version` its number.
-    Nothing typed is lost: the form of the page holds all of it together with the fresh version.
+    `labels` names the fields to compare, in order; `theirs` is the record as it now stands and `version` its number.
+    Nothing typed is lost: the form of the page holds all of it together with the fresh version. `names` tells for
+    fields that hold numbers of other records what to show instead ({"insurer_id": {"7": "Star Health"}}).
     """
     stored = prefilled(theirs)
     fields = []
     for name, label in labels.items():
-        mine, other = _shown(form, name), _shown(stored, name)
+        mine, other = _shown(form, name, names or {}), _shown(stored, name, names or {})
         fields.append({"label": label, "mine": mine, "theirs": other, "differs": mine != other})
     return render(
         "errors/conflict.html", 409, title=title, fields=fields, kept=kept_fields(form, leave_out={"version"}),
@@ -72,10 +76,15 @@ def kept_fields(form: SubmittedForm[Any], *, leave_out: set[str]) -> list[tuple[
     return kept
 
 
-def _shown(form: SubmittedForm[Any], name: str) -> str:
+def _shown(form: SubmittedForm[Any], name: str, names: Mapping[str, Mapping[str, str]]) -> str:
     """A field as one comparable text; rows (a list of records) one line each."""
     value = form.values.get(name, "")
     if not isinstance(value, list):
-        return form.value(name).strip()
-    lines = [" · ".join(text for text in row.values() if text) if isinstance(row, dict) else row for row in value]
-    return "\n".join(lines)
+        text = form.value(name).strip()
+        return names.get(name, {}).get(text, text)
+    return "\n".join(_shown_row(row, names) if isinstance(row, dict) else row for row in value)
+
+
+def _shown_row(row: Mapping[str, str], names: Mapping[str, Mapping[str, str]]) -> str:
+    shown = [names.get(name, {}).get(text, text) for name, text in row.items() if text]
+    return " · ".join(dict.fromkeys(shown))

@@ -1,6 +1,7 @@
-"""Every error as an answer: a page for people, application/problem+json (RFC 9457) for programs, and no internals in either."""
+"""Every error as an answer: a page for people, application/problem+json (RFC 9457) for programs, never internals."""
 
 from http import HTTPStatus
+from typing import Any
 
 from flask import Flask, Response, current_app, g, jsonify, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
@@ -15,17 +16,18 @@ EXPLANATIONS = {
     400: ("This request could not be understood", "Go back, check what you entered, and try again."),
     401: ("You are signed out", "Please sign in and try again."),
     403: ("You may not open this", "Your role does not include it. An administrator can change that."),
-    404: ("There is no such page", "It may have been moved or removed. Search for what you need, or start from the list."),
-    405: ("This cannot be done here", "The address exists, but not for this kind of request. Start again from the page itself."),
+    404: ("There is no such page", "It may have been moved or removed. Search for it, or start from the list."),
+    405: ("This cannot be done here", "The address is not for this kind of request. Start again from the page itself."),
     409: ("Someone else was quicker", "The record was changed meanwhile. Open it again and repeat your change."),
-    413: ("That was too large", "The portal did not accept so much at once. Shorten the text or choose a smaller file."),
+    413: ("That was too large", "The portal takes less at once. Go back, shorten the text or choose a smaller file."),
     415: ("This kind of content is not accepted", "Send the form from the page itself."),
     422: ("That could not be saved", "Something in it does not fit together. Go back and check your entries."),
     429: ("Too many attempts", "Please wait a little, then try again."),
-    500: ("Something went wrong on our side", "Nothing was saved. Try again; if it happens again, pass on the reference below."),
-    503: ("The portal is busy", "The database did not answer in time. Your entries were not saved. Please try again shortly."),
+    500: ("Something went wrong on our side",
+          "Try again. If it happens again, pass on the reference below to whoever looks after the portal."),
+    503: ("The portal is busy", "The database did not answer in time and nothing was saved. Try again shortly."),
 }
-UNCERTAIN = "The database stopped answering while saving. Please look whether your change is there before you repeat it."
+UNCERTAIN = "The database stopped answering while saving. Look whether your change is there before you repeat it."
 RETRY_SECONDS = {429: 30, 503: 5}
 
 
@@ -39,7 +41,7 @@ def connect(app: Flask) -> None:
 
 
 def user_for_page() -> access.StaffMember | None:
-    """Whose name stands on the page; None as well when the database cannot say, so that its failure still has a page."""
+    """Whose name stands on the page; None as well when the database cannot say: its failure still needs a page."""
     try:
         return access.user_or_none()
     except database_pool.DatabaseError:
@@ -129,7 +131,7 @@ def _offer_to_resend(status: int) -> Response:
     if not _sent_by_our_own_page():
         return problem(status, "The form did not come from a page of the portal. Open the page here and send it again.")
     values = {name: texts for name, texts in request.form.to_dict(flat=False).items() if "password" not in name}
-    form: forms.SubmittedForm[forms.BaseModel] = forms.SubmittedForm(dict(values))
+    form: forms.SubmittedForm[Any] = forms.SubmittedForm(dict(values))
     response = make_response(render_template(
         "errors/resend.html", status=status, kept=pages.kept_fields(form, leave_out={"csrf_token"}),
         secret_left_out=len(values) < len(request.form), action_url=request.full_path.rstrip("?")))

@@ -39,7 +39,7 @@ def connect(app: Flask) -> None:
 def behind_proxies(app: Callable[..., Iterable[bytes]], proxies: Iterable[Network]) -> Callable[..., Iterable[bytes]]:
     """A WSGI application that believes X-Forwarded-For and X-Forwarded-Proto from these addresses and from no other."""
     networks = list(proxies)
-    fixed = ProxyFix(app, x_for=1, x_proto=1, x_host=0, x_port=0, x_prefix=0)  # type: ignore[arg-type]
+    fixed = ProxyFix(app, x_for=1, x_proto=1, x_host=0, x_port=0, x_prefix=0)
 
     def serve(environ: dict[str, object], start_response: Callable[..., object]) -> Iterable[bytes]:
         chosen = fixed if _comes_from(str(environ.get("REMOTE_ADDR", "")), networks) else app
@@ -62,8 +62,8 @@ def _give_request_id() -> None:
 
 
 def _refuse_unknown_hosts() -> None:
-    """Links are made from APP_BASE_URL, so another Host cannot poison them; it is refused all the same, so that a page of
-    somebody else's cannot reach the portal through a name it controls (DNS rebinding)."""
+    """Links are made from APP_BASE_URL, so another Host cannot poison them. It is refused all the same, so that
+    somebody else's page cannot reach the portal through a name it controls (DNS rebinding)."""
     host = (request.environ.get("HTTP_HOST") or "").lower()
     name = (urlsplit(f"//{host}").hostname or "") if re.fullmatch(r"[a-z0-9.:\[\]-]{1,255}", host) else ""
     ours = urlsplit(current_app.config["APP_BASE_URL"]).hostname
@@ -103,8 +103,8 @@ def _protect(response: Response) -> Response:
     if "request_id" in g:
         response.headers["X-Request-ID"] = g.request_id
     if request.endpoint == "static" and response.status_code in (200, 206, 304):
-        versioned = "v" in request.args
-        response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if versioned else "public, max-age=300"
+        lasting = "max-age=31536000, immutable" if "v" in request.args else "max-age=300"
+        response.headers["Cache-Control"] = f"public, {lasting}"
     elif "Cache-Control" not in response.headers:
         response.headers["Cache-Control"] = "no-store"
     return response

@@ -208,13 +208,6 @@ class Settings:
     def production(self) -> bool:
         return self.flask_env == "production"
 
-    @property
-    def database_backend(self) -> Literal["embedded", "postgresql", "supabase"]:
-        """Where the data is: the portal's own PostgreSQL, the one of DATABASE_URL, or Supabase."""
-        if self.supabase_url:
-            return "supabase"
-        return "postgresql" if self.database_url else "embedded"
-
     def uses(self, group: str) -> bool:
         """Whether this group of settings ("redis", "twilio", ...) is configured."""
         needed = [s for s in TABLE if s.group == group and s.needed]
@@ -250,12 +243,14 @@ def use_settings(chosen: Settings | None) -> None:
     _current = chosen
 
 
-def load_settings(environ: Mapping[str, str] | None = None, env_file: pathlib.Path | None = None) -> Settings:
+def load_settings(environ: Mapping[str, str] | None = None, env_file: pathlib.Path | None = None, *,
+                  make_secret_key: bool = True) -> Settings:
     """Read the settings from `environ` and, where it is silent, from `env_file`.
 
     Without `environ` they come from the environment and from `.env` in the portal's folder; a given `environ` stands
     alone, so that a test does not depend on the machine. An empty value counts as absent.
-    Raises ConfigurationError with all problems at once. Makes DATA_DIR/secret_key where SECRET_KEY may be absent.
+    Raises ConfigurationError with all problems at once. Makes DATA_DIR/secret_key where SECRET_KEY may be absent,
+    unless `make_secret_key` is False: then the key is empty, good for a look at the configuration.
     """
     if environ is None:
         environ, env_file = os.environ, env_file or ENV_FILE
@@ -275,7 +270,8 @@ def load_settings(environ: Mapping[str, str] | None = None, env_file: pathlib.Pa
         raise ConfigurationError(problems)
     values["app_base_url"] = values["app_base_url"] or f"http://localhost:{values['port']}"
     values["web_bind"] = values["web_bind"] or f"127.0.0.1:{values['port']}"
-    values["secret_key"] = values["secret_key"] or _kept_secret_key(values["data_dir"])
+    if make_secret_key and not values["secret_key"]:
+        values["secret_key"] = _kept_secret_key(values["data_dir"])
     return Settings(**values)
 
 
@@ -381,7 +377,7 @@ def main(arguments: list[str]) -> int:
         print(example_file(), end="")
         return 0
     try:
-        chosen = settings()
+        chosen = load_settings(make_secret_key=False)
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return 1

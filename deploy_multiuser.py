@@ -1,0 +1,203 @@
+"""Sets the portal up, tests it, runs it: on a fresh machine with Python 3.11 and nothing else.
+
+    python3 deploy_multiuser.py --start [--demo]     set up what is missing and run the portal
+    python3 deploy_multiuser.py                      set up only
+    python3 deploy_multiuser.py --check              look, change nothing
+    python3 deploy_multiuser.py --test               install what the tests need and run all of them
+
+Every step can be repeated: what is right already stays as it is.
+"""
+from __future__ import annotations
+
+import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036 - here an older one is met, and told so before it meets newer syntax
+    sys.exit("The portal needs Python 3.11 or newer; this is " + sys.version.split()[0])
+
+import argparse
+import json
+import platform
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from deployment import environment, files, serving, system_packages
+from deployment.plan import ROOT, Plan
+from deployment.report import Report, run
+
+REQUIREMENTS = "requirements_production.txt"
+TEST_REQUIREMENTS = "requirements_test.txt"
+
+
+def main(arguments: list[str]) -> int:
+    options = _options(arguments)
+    before = files.remembered(ROOT)
+    plan = Plan(root=ROOT, venv=options.venv or ROOT / "venv", app_dir=options.app_dir or Path(before.get("app_dir", ROOT)),
+                domain=options.domain or before.get("domain"), user=options.user or before.get("user", "portal"),
+                port=options.port)
+    report = Report(dry_run=options.dry_run)
+    if options.test:
+        return test(plan, report, options.pytest)
+    if options.check:
+        return check(plan, report)
+    found = set_up(plan, report)
+    if report.failed:
+        report.title("Not ready. Follow the lines marked ✗ and run this again.")
+        return 1
+    if not options.start or options.dry_run or found is None:
+        report.title("Ready: python3 deploy_multiuser.py --start, or ./start_multiuser.sh")
+        return 0
+    report.title("Start")
+    address = found["address"] if plan.domain else _local_address(found)
+    demo = _demo_options(options) if options.demo else None
+    return serving.serve(plan, report, bind=found["web_bind"], address=address, demo=demo)
+
+
+def set_up(plan: Plan, report: Report) -> dict[str, Any] | None:
+    """Environment, packages, configuration, services, files. Answers the configuration that was found."""
+    report.title("Environment")
+    report.already(f"Python {platform.python_version()}")
+    environment.make_environment(plan, report)
+    if not report.failed:
+        environment.install_requirements(plan, report, REQUIREMENTS)
+    if report.failed:
+        return None
+    found = inspect(plan, report, look=report.dry_run)
+    if found is not None and not report.failed:
+        report.title("Files for this machine")
+        files.write_files(plan, report, _upstream(found["web_bind"]))
+    return found
+
+
+def check(plan: Plan, report: Report) -> int:
+    """Looks at everything and changes nothing; 1 if something required is wrong."""
+    report.title("Environment")
+    report.already(f"Python {platform.python_version()}")
+    cure = "Run: python3 deploy_multiuser.py"
+    marker = plan.venv / f".installed-{REQUIREMENTS}"
+    if not plan.python.exists():
+        report.fail(f"There is no Python environment in {plan.venv}.", cure)
+        return 1
+    if not marker.exists() or marker.read_text() != environment.fingerprint(plan.root / REQUIREMENTS):
+        report.fail(f"The packages are not those of {REQUIREMENTS}.", cure)
+        return 1
+    report.already(f"Packages of {REQUIREMENTS}")
+    inspect(plan, report, look=True)
+    return 1 if report.failed else 0
+
+
+def inspect(plan: Plan, report: Report, *, look: bool) -> dict[str, Any] | None:
+    """Checks the settings and talks to the services; answers where the portal will be, or None."""
+    report.title("Configuration and services")
+    if not plan.python.exists():
+        report.would("check the configuration and the services")
+        return None
+    code, output = run([plan.python, "-m", "deployment.inspection", *(["--look"] if look else [])], cwd=plan.root,
+                       environment=plan.environment(), timeout=180)
+    try:
+        found: dict[str, Any] = json.loads(output.splitlines()[-1])
+    except (ValueError, IndexError):
+        report.fail(f"The configuration could not be checked (code {code}).", output)
+        return None
+    for problem in found.get("problems", []):
+        report.fail(problem)
+    if "problems" in found:
+        return None
+    report.done("Settings")
+    for sentence in found["advice"]:
+        report.warn(sentence)
+    for service in found["services"]:
+        line = f"{service['name']}: {service['text']}"
+        if service["state"] == "failed":
+            report.fail(line, service["cure"])
+        elif service["state"] == "unused":
+            report.warn(line)
+        else:
+            report.done(line)
+    return found
+
+
+def test(plan: Plan, report: Report, pytest_options: list[str]) -> int:
+    """Installs what the tests need, then runs ruff, mypy and pytest, each to its end. Answers the worst exit code."""
+    report.title("What the tests need")
+    environment.make_environment(plan, report)
+    if not report.failed:
+        environment.install_requirements(plan, report, TEST_REQUIREMENTS)
+    if report.failed:
+        return 1
+    system_packages.install_for_tests(report)
+    system_packages.install_node_packages(plan, report)
+    worst = 0
+    for command in (["ruff", "check", "."], ["mypy"], ["pytest", *pytest_options]):
+        report.title(command[0])
+        if report.dry_run:
+            report.would(f"run {' '.join(command)}")
+            continue
+        ended = subprocess.run([str(plan.python), "-m", *command], cwd=plan.root, env=plan.environment(), check=False)
+        worst = max(worst, abs(ended.returncode))
+    report.title("All checks passed." if worst == 0 else "Something failed, see above.")
+    return worst
+
+
+def _options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--start", action="store_true", help="set up what is missing, then run the portal")
+    what.add_argument("--check", action="store_true", help="check the environment, the settings and the services only")
+    what.add_argument("--test", action="store_true", help="install what the tests need and run them all")
+    parser.add_argument("--demo", action="store_true", help="with --start: fill an empty portal with a made-up agency")
+    parser.add_argument("--demo-clients", type=int, metavar="N", help="how many clients the made-up agency has")
+    parser.add_argument("--port", type=_port, help="TCP port instead of the setting PORT (5050)")
+    parser.add_argument("--domain", type=_domain, help="name in deploy/nginx.conf; remembered, as are these two:")
+    parser.add_argument("--app-dir", type=_folder, help="where the portal lies on the server, for the generated files")
+    parser.add_argument("--user", type=_user, help="whom the systemd unit runs as (portal)")
+    parser.add_argument("--venv", type=lambda text: Path(text).absolute(), help="this Python environment, not venv/")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done")
+    parser.add_argument("pytest", nargs="*", metavar="-- OPTIONS", help="with --test: options for pytest")
+    options = parser.parse_args(arguments)
+    if options.pytest and not options.test:
+        parser.error(f"unknown: {' '.join(options.pytest)}")
+    return options
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError("write a number from 1 to 65535")
+    return int(text)
+
+
+def _domain(text: str) -> str:
+    if not files.is_domain(text.lower()):
+        raise argparse.ArgumentTypeError("write a name like portal.example.com, without https:// and without a path")
+    return text.lower()
+
+
+def _folder(text: str) -> Path:
+    if not re.fullmatch(r"/[A-Za-z0-9._/-]+", text):
+        raise argparse.ArgumentTypeError("write an absolute path of letters, digits and . _ - /")
+    return Path(text)
+
+
+def _user(text: str) -> str:
+    if not re.fullmatch(r"[a-z_][a-z0-9_-]{0,31}", text):
+        raise argparse.ArgumentTypeError("write the name of a system user")
+    return text
+
+
+def _demo_options(options: argparse.Namespace) -> list[str]:
+    return [] if options.demo_clients is None else ["--clients", str(options.demo_clients)]
+
+
+def _upstream(bind: str) -> str:
+    """Where gunicorn listens, as nginx writes it: an address of every interface is reached on this machine."""
+    return bind.replace("0.0.0.0:", "127.0.0.1:") if not bind.startswith("unix:") else bind
+
+
+def _local_address(found: dict[str, Any]) -> str:
+    address: str = found["address"]
+    return address if found["web_bind"].startswith("unix:") else f"http://localhost:{found['web_bind'].rpartition(':')[2]}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,111 @@
+"""Run inside the virtual environment: checks the configuration and talks to every service that it names.
+
+    python -m deployment.inspection            as at every start: applies migrations too
+    python -m deployment.inspection --look     changes nothing
+
+The last line of the output is JSON for deploy_multiuser.py: {"problems": [...]} or {"web_bind", "port", "address",
+"data_dir", "log_dir", "advice", "services": [{"name", "state": "right" | "unused" | "failed", "text", "cure"}]}.
+"""
+from __future__ import annotations
+
+import json
+import smtplib
+import sys
+import time
+
+import redis
+
+from config import ConfigurationError, Settings, advice, load_settings, use_settings
+from database_pool import DatabaseError, default_pool
+
+Finding = dict[str, str]
+PATIENCE = 5.0  # seconds for a service to answer
+NOT_USED_YET = "not used by this version yet"
+
+
+def main(arguments: list[str]) -> int:
+    look = arguments == ["--look"]
+    try:
+        chosen = load_settings(make_secret_key=not look)
+    except ConfigurationError as error:
+        print(json.dumps({"problems": error.problems}))
+        return 1
+    use_settings(chosen)
+    services = [_database(chosen, look=look), *_redis(chosen), *_mail(chosen), *_providers(chosen)]
+    print(json.dumps({
+        "web_bind": chosen.web_bind, "port": chosen.port, "address": chosen.app_base_url,
+        "data_dir": str(chosen.data_dir), "log_dir": str(chosen.log_dir), "advice": advice(chosen),
+        "services": services,
+    }))
+    return 1 if any(finding["state"] == "failed" for finding in services) else 0
+
+
+def _database(chosen: Settings, *, look: bool) -> Finding:
+    pool = default_pool()
+    backend = pool.backend_name()
+    name = {"embedded": "Database (embedded PostgreSQL)", "postgres": "Database (DATABASE_URL)",
+            "supabase": "Database (Supabase)"}[backend]
+    if look and backend == "embedded" and not (chosen.data_dir / "postgres").exists():
+        return _finding(name, "right", f"is made in {chosen.data_dir} at the first start")
+    try:
+        applied = [] if look else pool.start()
+        pool.ping()
+        seconds = pool.ping()  # the first one opened the connection
+    except (DatabaseError, OSError) as error:
+        cure = {"embedded": f"Look into {chosen.data_dir / 'postgres'} and its log; the folder must be writable.",
+                "postgres": "Check DATABASE_URL: host, port, name, user and password, and that the server runs.",
+                "supabase": "Check SUPABASE_URL and SUPABASE_KEY, and apply supabase/migrations there."}[backend]
+        return _finding(name, "failed", _first_line(error), cure)
+    finally:
+        pool.stop()
+    done = f", {len(applied)} migrations applied" if applied else ""
+    return _finding(name, "right", f"answers in {seconds * 1000:.1f} ms{done}")
+
+
+def _redis(chosen: Settings) -> list[Finding]:
+    if chosen.redis_url is None:
+        return []
+    began = time.monotonic()
+    try:
+        client = redis.Redis.from_url(chosen.redis_url, socket_connect_timeout=PATIENCE, socket_timeout=PATIENCE)
+        with client:
+            client.ping()
+    except (redis.RedisError, ValueError, OSError) as error:
+        return [_finding("Redis", "failed", _first_line(error), "Check REDIS_URL and that Redis runs, or remove it.")]
+    return [_finding("Redis", "unused", f"answers in {(time.monotonic() - began) * 1000:.1f} ms; {NOT_USED_YET}")]
+
+
+def _mail(chosen: Settings) -> list[Finding]:
+    if chosen.smtp_host is None:
+        return []
+    connect = smtplib.SMTP_SSL if chosen.smtp_tls == "tls" else smtplib.SMTP
+    try:
+        with connect(chosen.smtp_host, chosen.smtp_port, timeout=PATIENCE) as server:
+            if chosen.smtp_tls == "starttls":
+                server.starttls()
+            if chosen.smtp_username is not None and chosen.smtp_password is not None:
+                server.login(chosen.smtp_username, chosen.smtp_password)
+            server.noop()
+    except (smtplib.SMTPException, OSError) as error:
+        return [_finding("E-mail", "failed", _first_line(error),
+                         "Check the SMTP_ settings and that the server can be reached, or remove them.")]
+    return [_finding("E-mail", "unused", f"{chosen.smtp_host} answers; {NOT_USED_YET}")]
+
+
+def _providers(chosen: Settings) -> list[Finding]:
+    """Those that nothing in this version talks to are named and not asked: a tick would promise too much."""
+    titles = {"clerk": "Clerk", "drive": "Google Drive", "twilio": "Twilio", "meta": "Meta's Cloud API"}
+    return [_finding(title, "unused", f"configured, {NOT_USED_YET}") for group, title in titles.items()
+            if chosen.uses(group)]
+
+
+def _finding(name: str, state: str, text: str, cure: str = "") -> Finding:
+    return {"name": name, "state": state, "text": text, "cure": cure}
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

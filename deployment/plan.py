@@ -1,0 +1,37 @@
+"""What was asked for on the command line, and where things are."""
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+ON_WINDOWS = sys.platform == "win32"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The choices of one run. `app_dir`, `domain` and `user` only fill the generated files."""
+
+    root: Path
+    venv: Path
+    app_dir: Path
+    domain: str | None
+    user: str
+    port: int | None
+
+    @property
+    def programs(self) -> Path:
+        return self.venv / ("Scripts" if ON_WINDOWS else "bin")
+
+    @property
+    def python(self) -> Path:
+        return self.programs / ("python.exe" if ON_WINDOWS else "python")
+
+    def environment(self) -> dict[str, str]:
+        """The environment for everything that runs inside the virtual environment."""
+        changed = {"VIRTUAL_ENV": str(self.venv), "PATH": f"{self.programs}{os.pathsep}{os.environ.get('PATH', '')}"}
+        if self.port is not None:
+            changed["PORT"] = str(self.port)
+        return {**os.environ, **changed}

@@ -1,0 +1,265 @@
+"""Policies through the years: sold once, then renewed or lost, term by term up to the day of seeding."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+from portal.demo import covers, vehicles
+from portal.demo.products import PRODUCT, Insurer, Product, pick_insurer
+from portal.demo.records import ClientFile, Cover, Row, Term
+from portal.formats import OFFICE_ZONE
+from portal.policies.premium import Tax, calculate, choose_tax, commission
+
+# Of a hundred sales, in which month cover starts: financial-year end and the festival season lead.
+MONTH_WEIGHTS = (85, 80, 125, 80, 75, 75, 75, 80, 82, 92, 84, 67)
+GRACE_DAYS = {"health": 30, "life": 30}
+UNDECIDED_DAYS = 10  # how long a motor or fire policy that ran out stays on the list before it counts as lost
+EARLY_DAYS = 20  # renewals are written at most so long before the day
+GST_INCLUSIVE_FROM = date(2025, 10, 1)
+# fmt: off
+LOST_REASONS = (("price", 26), ("insurer switch", 18), ("no response", 26), ("moved agent", 18),
+                ("claim unhappy", 8), ("other", 4))
+LOST_MOTOR = (("sold asset", 34), ("price", 26), ("no response", 20), ("insurer switch", 12), ("moved agent", 6),
+              ("claim unhappy", 2))
+PAYMENTS = (("UPI", 34), ("NEFT", 20), ("Cheque", 17), ("Debit card", 8), ("Credit card", 12),
+            ("Insurer's payment link", 9))
+WAITING = ((("policy document",), 45), (("payment",), 25), (("inspection",), 10), (("KYC", "policy document"), 12),
+           (("proposal",), 8))
+# fmt: on
+Weighted = tuple[tuple[Any, int], ...]
+
+
+@dataclass
+class _Chain:
+    """One policy on its way through the years."""
+
+    insurer: Insurer
+    serial: int
+    renewals: int = 0
+
+
+class Terms:
+    """Writes terms into clients' files. `gst_rules` are rows of the table of that name; `today` is the office's day."""
+
+    def __init__(self, rng: Random, today: date, gst_rules: Sequence[Mapping[str, Any]]) -> None:
+        self._rng = rng
+        self._today = today
+        self._rules = gst_rules
+        self._taxes: dict[tuple[str, date, bool], Tax] = {}
+        self._months = _months_until(today)
+
+    def first_day(self) -> date:
+        """A day on which some policy was sold: within this financial year or the two before it, not after today."""
+        starts, weights = self._months
+        month = self._rng.choices(starts, weights)[0]
+        following = (month.replace(day=28) + timedelta(days=4)).replace(day=1)
+        return month + timedelta(
+            days=self._rng.randrange((min(following, self._today + timedelta(days=1)) - month).days)
+        )
+
+    def office_hour(self, day: date, *, early: int = 0) -> datetime:
+        """An hour of office time up to so many days before, and never later than yesterday evening."""
+        on = min(day - timedelta(days=self._rng.randint(0, early)), self._today - timedelta(days=1))
+        return datetime.combine(on, time(self._rng.randint(10, 18), self._rng.randrange(60)), OFFICE_ZONE)
+
+    def sell(self, file: ClientFile, product: Product, start: date) -> None:
+        """One policy sold to the client with cover from `start`, and what became of it each year since."""
+        maker = vehicles if product.line == "motor" else covers
+        cover = maker.first_cover(self._rng, product, file, start)
+        chain = _Chain(pick_insurer(self._rng, product), _serial(file))
+        business = (
+            "new" if not cover.begun_earlier else self._rng.choices(("renewal", "roll over", "new"), (30, 45, 25))[0]
+        )
+        follows: int | None = None
+        while True:
+            term = self._term(file, chain, cover, start, business, follows)
+            file.terms.append(term)
+            self._settle(term, is_first=follows is None)
+            if term.policy["state"] != "renewed":
+                return
+            follows = len(file.terms) - 1
+            start = term.policy["due_on"] + timedelta(days=1)
+            business = "renewal"
+            chain.renewals += 1
+            if product.line != "life" and self._rng.random() < 0.07:
+                chain.insurer = pick_insurer(self._rng, PRODUCT[cover.product], but=chain.insurer.short_name)
+                business = "roll over"
+            claimed = self._rng.random() < PRODUCT[cover.product].claim_rate
+            cover = maker.next_cover(self._rng, cover, claimed=claimed, start=start)
+
+    def _term(
+        self, file: ClientFile, chain: _Chain, cover: Cover, start: date, business: str, follows: int | None
+    ) -> Term:
+        product = PRODUCT[cover.product]
+        created = self.office_hour(start, early=12)
+        policy: Row = {
+            "line": product.line,
+            "policy_number": _policy_number(chain, product, start, _serial(file)),
+            "state": "live",
+            "waiting_for": [],
+            "business_type": business,
+            "policy_from": start,
+            "policy_to": cover.policy_to,
+            "due_on": _due_on(cover),
+            "one_time": cover.one_time,
+            **self._payment(start),
+            **self._money(product, cover, chain, start, business),
+            "sum_insured": cover.sum_insured,
+            "asset": cover.asset,
+            "group_name": file.client["group_name"],
+            "remarks": None,
+            "lost_reason": None,
+            "cancelled_on": None,
+            "created_at": created,
+            "updated_at": created,
+        }
+        return Term(
+            policy,
+            chain.insurer.short_name,
+            product.key,
+            file.agent,
+            cover.member,
+            follows,
+            cover.detail_table,
+            cover.detail,
+            cover.persons,
+        )
+
+    def _settle(self, term: Term, *, is_first: bool) -> None:
+        """Decides what became of a term by today."""
+        rng, policy = self._rng, term.policy
+        if is_first and (self._today - policy["policy_from"]).days < 18 and rng.random() < 0.28:
+            self._leave_pending(policy)
+        elif rng.random() < 0.003 and not policy["one_time"]:
+            self._cancel(policy)
+        elif not policy["one_time"]:
+            self._decide_renewal(policy, PRODUCT[term.product])
+
+    def _decide_renewal(self, policy: Row, product: Product) -> None:
+        rng = self._rng
+        over = (self._today - policy["due_on"]).days
+        keeps = rng.random() < product.retention
+        grace = GRACE_DAYS.get(product.line, 0)
+        if over <= 0:
+            if keeps and -over <= EARLY_DAYS and rng.random() < 0.06:
+                policy["state"] = "renewed"
+        elif (grace and over <= grace and rng.random() < (0.86 - 0.016 * over if keeps else 0.9)) or (
+            not grace and over <= UNDECIDED_DAYS and rng.random() < (0.25 if keeps else 0.7)
+        ):
+            pass
+        elif keeps:
+            policy["state"] = "renewed"
+        else:
+            policy["state"] = "lost"
+            policy["lost_reason"] = _pick(rng, LOST_MOTOR if product.line == "motor" else LOST_REASONS)
+        if policy["state"] != "live":
+            policy["updated_at"] = max(policy["created_at"], self.office_hour(policy["due_on"], early=12))
+
+    def _leave_pending(self, policy: Row) -> None:
+        waiting = list(_pick(self._rng, WAITING))
+        policy |= {"state": "pending", "policy_number": None, "waiting_for": waiting}
+        if "policy document" not in waiting:
+            policy |= {"payment_date": None, "payment_details": None}
+
+    def _cancel(self, policy: Row) -> None:
+        last = min(policy["policy_to"], self._today)
+        day = policy["policy_from"] + timedelta(days=self._rng.randint(0, max(0, (last - policy["policy_from"]).days)))
+        policy |= {
+            "state": "cancelled",
+            "cancelled_on": day,
+            "lost_reason": "client's request",
+            "updated_at": max(policy["created_at"], self.office_hour(day)),
+        }
+
+    def _payment(self, start: date) -> Row:
+        """Paid shortly before cover begins; of the youngest policies some are not paid yet."""
+        young = (self._today - start).days < 12
+        if young and self._rng.random() < 0.12:
+            return {"payment_date": None, "payment_details": None}
+        paid = min(start - timedelta(days=self._rng.randint(0, 8)), self._today)
+        details = _pick(self._rng, PAYMENTS)
+        if details == "Cheque":
+            details = f"Cheque {self._rng.randrange(1_000_000):06d}"
+        return {"payment_date": paid, "payment_details": details}
+
+    def _money(self, product: Product, cover: Cover, chain: _Chain, start: date, business: str) -> Row:
+        tax = self._tax(product, start, cover.third_party > 0)
+        net, addon, third_party = Decimal(cover.net), Decimal(cover.addon), Decimal(cover.third_party)
+        premium = calculate(net, addon, third_party, gst_rate=tax.rate, gst_tp_rate=tax.tp_rate)
+        percent = Decimal(str(product.commission))
+        if business == "new" and product.first_year_commission:
+            percent = Decimal(str(product.first_year_commission))
+        if chain.insurer.includes_gst and not tax.rate and start >= GST_INCLUSIVE_FROM:
+            percent = round(percent / Decimal("1.18"), 2)
+        return {
+            "net_premium": net,
+            "addon_premium": addon,
+            "tp_premium": third_party,
+            "gst_rate": premium.gst_rate,
+            "gst_tp_rate": premium.gst_tp_rate,
+            "gst_reason": tax.reason,
+            "gst_amount": premium.gst,
+            "gross_premium": premium.gross,
+            "commission_rate": percent,
+            "commission_amount": commission(net, addon, rate=percent),
+            "commission_received": self._rng.random() < _commission_received((self._today - start).days),
+        }
+
+    def _tax(self, product: Product, start: date, has_third_party: bool) -> Tax:
+        key = product.key, start, has_third_party
+        if key not in self._taxes:
+            self._taxes[key] = choose_tax(
+                self._rules,
+                line=product.line,
+                subtype=product.subtype,
+                is_group=product.is_group,
+                on=start,
+                has_third_party=has_third_party,
+            )
+        return self._taxes[key]
+
+
+def _serial(file: ClientFile) -> int:
+    """A number for the client's next term that no other term of the book has."""
+    return file.number * 64 + len(file.terms)
+
+
+def _policy_number(chain: _Chain, product: Product, start: date, serial: int) -> str:
+    """In the manner of insurers, with DEMO in it. Life keeps its number, health counts the years, others renumber."""
+    office = 1000 + chain.serial * 7919 % 9000
+    if product.line == "life":
+        return f"DEMO{chain.serial:08d}"
+    if product.line == "health":
+        return f"P/{office}/DEMO{chain.serial:08d}/{chain.renewals:02d}"
+    return f"{office}-{start:%y}-DEMO-{serial:08d}"
+
+
+def _due_on(cover: Cover) -> date:
+    """The day something has to be done: the end of own damage where the third party cover runs on."""
+    own_damage_to: date | None = cover.detail.get("own_damage_to")
+    return min(cover.policy_to, own_damage_to or cover.policy_to)
+
+
+def _commission_received(days: int) -> float:
+    return 0.93 if days > 90 else 0.45 if days > 30 else 0.06 if days >= 0 else 0.0
+
+
+def _pick(rng: Random, weighted: Weighted) -> Any:
+    choices, weights = zip(*weighted, strict=True)
+    return rng.choices(choices, weights)[0]
+
+
+def _months_until(today: date) -> tuple[list[date], list[float]]:
+    """First days of the months of three financial years up to today, with weights; the running month counts in part."""
+    first = date(today.year - (2 if today.month >= 4 else 3), 4, 1)
+    months, weights = [], []
+    while first <= today:
+        following = (first + timedelta(days=32)).replace(day=1)
+        part = min(1.0, ((today - first).days + 1) / (following - first).days)
+        months.append(first)
+        weights.append(MONTH_WEIGHTS[first.month - 1] * part)
+        first = following
+    return months, weights

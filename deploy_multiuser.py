@@ -33,9 +33,9 @@ TEST_REQUIREMENTS = "requirements_test.txt"
 def main(arguments: list[str]) -> int:
     options = _options(arguments)
     before = files.remembered(ROOT)
-    plan = Plan(root=ROOT, venv=options.venv or ROOT / "venv", app_dir=options.app_dir or Path(before.get("app_dir", ROOT)),
-                domain=options.domain or before.get("domain"), user=options.user or before.get("user", "portal"),
-                port=options.port)
+    plan = Plan(root=ROOT, venv=options.venv or ROOT / "venv", port=options.port,
+                app_dir=options.app_dir or Path(before.get("app_dir", ROOT)),
+                domain=options.domain or before.get("domain"), user=options.user or before.get("user", "portal"))
     report = Report(dry_run=options.dry_run)
     if options.test:
         return test(plan, report, options.pytest)

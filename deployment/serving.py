@@ -102,7 +102,7 @@ def _connect(bind: str) -> socket.socket:
 
 def _prepare(plan: Plan, report: Report, *, address: str, demo: list[str] | None) -> None:
     """What a first start needs besides: a demo agency if wanted, and somebody who can sign in."""
-    commands = [["seed-demo", *demo]] if demo is not None else []
+    commands = [["seed-demo", "--if-empty", *demo]] if demo is not None else []
     if demo is not None:
         report.say("    filling in the demo agency, unless there is a book already ...")
     for command in [*commands, ["ensure-admin"]]:

@@ -6,6 +6,6 @@ book.py generates (families, products and terms into clients' files), writing.py
 it in chunks that survive a crash. No real person, no community or religion, no Aadhaar number is in it.
 """
 
-from portal.demo.seeding import DEFAULT_SEED, Report, SignIn, seed
+from portal.demo.seeding import DEFAULT_SEED, BookInUse, Report, SignIn, seed
 
-__all__ = ["DEFAULT_SEED", "Report", "SignIn", "seed"]
+__all__ = ["DEFAULT_SEED", "BookInUse", "Report", "SignIn", "seed"]

@@ -34,15 +34,19 @@ CLIENTS_AT_ONCE = 100
 SILENCE = timedelta(seconds=60)
 STATE = "demo_seed"
 USERS: tuple[tuple[str, str, Role], ...] = (
-    ("administrator", "Anjali Deshpande", "administrator"),
-    ("manager", "Nilesh Parikh", "manager"),
-    ("staff1", "Priya Menon", "staff"),
-    ("staff2", "Farhan Merchant", "staff"),
-    ("staff3", "Sneha Kulkarni", "staff"),
-    ("accounts", "Melvin Pereira", "accounts"),
-    ("reader", "Garima Saxena", "read-only"),
+    ("anjali", "Anjali Deshpande", "administrator"),
+    ("nilesh", "Nilesh Parikh", "manager"),
+    ("priya", "Priya Menon", "staff"),
+    ("farhan", "Farhan Merchant", "staff"),
+    ("sneha", "Sneha Kulkarni", "staff"),
+    ("melvin", "Melvin Pereira", "accounts"),
+    ("garima", "Garima Saxena", "read-only"),
 )
 FIRST_CLERK = 2  # the staff among USERS
+
+
+class BookInUse(Refused):
+    """There are clients already, made up or real; a demo book is only written into an empty portal."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,8 @@ def seed(
     """Fills an empty portal with a demo agency and answers how to sign in. Same seed and day, same book.
 
     A run that died is continued with the size, seed and day it had. `today` is the day the book ends on (default: the
-    office's), `say` hears how far it is. Raises Refused when there are clients already, or while another run writes.
+    office's), `say` hears how far it is. Raises BookInUse when there are clients already, Refused while another run
+    writes.
     """
     began = time.monotonic()
     stored = setting(STATE)
@@ -145,9 +150,9 @@ def seed(
 
 def _refuse_a_used_book(stored: dict[str, Any] | None) -> None:
     if stored is not None:
-        raise Refused("This portal has its demo book already.")
+        raise BookInUse("This portal has its demo book already.")
     if execute_query("clients", columns="client_id", limit=1).data:
-        raise Refused("This portal has clients already. A demo book is only written into an empty one.")
+        raise BookInUse("This portal has clients already. A demo book is only written into an empty one.")
 
 
 def _begin(run: _Run) -> tuple[_Run, Ids, list[SignIn]]:

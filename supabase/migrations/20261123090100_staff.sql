@@ -17,7 +17,9 @@ create table users (
   updated_at timestamptz not null default now()
 );
 create unique index users_email on users (email);
-create trigger count_version before update on users for each row execute function count_version();
+-- Signing in is no edit: a form about a colleague stays good when the colleague signs in meanwhile.
+create trigger count_version before update of email, name, role, password_hash, must_change_password, is_active, phone, theme, density
+  on users for each row execute function count_version();
 
 -- The browser holds a random token, this table its SHA-256: a copy of the table signs nobody in.
 create table sessions (

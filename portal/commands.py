@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 import config
 import database_pool
-from portal import audit
+from portal import audit, demo
 from portal.errors import Refused
 from portal.inputs import explain
 from portal.staff import passwords, queries, service
@@ -78,12 +78,22 @@ def migrate() -> None:
 
 @click.command("seed-demo")
 @click.option("--clients", default=2000, show_default=True, type=click.IntRange(1, 200_000), help="How many clients.")
-@click.option("--seed", default=20261123, show_default=True, help="The same number makes the same book.")
-def seed_demo(clients: int, seed: int) -> None:
-    """Fill an empty portal with a made-up agency."""
+@click.option("--seed", default=demo.DEFAULT_SEED, show_default=True, help="The same number makes the same book.")
+@click.option("--if-empty", is_flag=True, help="Where there is a book already, say so and end well.")
+def seed_demo(clients: int, seed: int, if_empty: bool) -> None:
+    """Fill an empty portal with a made-up agency, its colleagues included."""
     _ready()
-    from portal import demo
-    demo.seed(clients=clients, seed=seed)
+    try:
+        report = demo.seed(clients, seed, say=click.echo)
+    except demo.BookInUse as refusal:
+        if not if_empty:
+            _stop(refusal.sentence)
+        click.echo(refusal.sentence)
+        return
+    except Refused as refusal:
+        _stop(refusal.sentence)
+    for line in report.lines():
+        click.echo(line)
 
 
 def _ready() -> list[str]:

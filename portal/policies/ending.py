@@ -1,0 +1,104 @@
+"""Ending a term before its time: cancelled, lost, into the trash and out of it."""
+
+from datetime import datetime
+from typing import Any
+
+from database_pool import Transaction
+from portal import audit
+from portal.errors import Refused
+from portal.policies.inputs import CancellationInput, LossInput
+
+Row = dict[str, Any]
+
+
+def cancel(tx: Transaction, actor: audit.Actor, stored: Row, data: CancellationInput) -> None:
+    """Ends a live term on a day, for a reason. Conflict when it changed since `data.version`."""
+    if not stored["policy_from"] <= data.cancelled_on <= stored["policy_to"]:
+        raise Refused("Cancelled on: this day lies outside the policy's dates.", field="cancelled_on")
+    _end(
+        tx,
+        actor,
+        stored,
+        data.version,
+        "cancel",
+        ["live"],
+        {"state": "cancelled", "cancelled_on": data.cancelled_on, "lost_reason": data.reason},
+    )
+
+
+def mark_lost(tx: Transaction, actor: audit.Actor, stored: Row, data: LossInput) -> None:
+    """Notes that a term will not be renewed with us, or a pending one not completed. Conflict as in `cancel`."""
+    reason = f"{data.reason}: {data.remark}" if data.remark else data.reason
+    _end(tx, actor, stored, data.version, "lose", ["live", "pending"], {"state": "lost", "lost_reason": reason})
+
+
+def _end(
+    tx: Transaction, actor: audit.Actor, stored: Row, version: int, action: str, from_states: list[str], values: Row
+) -> None:
+    tx.update(
+        "policies",
+        {**values, "updated_by": actor.user_id},
+        expect=1,
+        filters={
+            "policy_id_eq": stored["policy_id"],
+            "version_eq": version,
+            "state_in": from_states,
+            "deleted_at_is": None,
+        },
+    )
+    audit.record(
+        tx, actor, action, "policy", stored["policy_id"], client_id=stored["client_id"], before=stored, after=values
+    )
+
+
+def delete(tx: Transaction, actor: audit.Actor, stored: Row, version: int, *, at: datetime) -> None:
+    """Puts a term into the trash. The term it renewed is live again, as if it had not been renewed."""
+    if stored["state"] == "renewed":
+        raise Refused("This term has been renewed. Delete the newer term first.")
+    tx.update(
+        "policies",
+        {"deleted_at": at, "updated_by": actor.user_id},
+        expect=1,
+        filters={"policy_id_eq": stored["policy_id"], "version_eq": version, "deleted_at_is": None},
+    )
+    if stored["renewed_from_id"]:
+        tx.update(
+            "policies", {"state": "live"}, filters={"policy_id_eq": stored["renewed_from_id"], "state_eq": "renewed"}
+        )
+    audit.record(
+        tx,
+        actor,
+        "delete",
+        "policy",
+        stored["policy_id"],
+        client_id=stored["client_id"],
+        before={"deleted_at": None},
+        after={"deleted_at": at},
+    )
+
+
+def restore(tx: Transaction, actor: audit.Actor, stored: Row, version: int) -> None:
+    """Takes a term out of the trash. Conflict when the term it renewed was renewed again or ended meanwhile."""
+    tx.update(
+        "policies",
+        {"deleted_at": None, "updated_by": actor.user_id},
+        expect=1,
+        filters={"policy_id_eq": stored["policy_id"], "version_eq": version},
+    )
+    if stored["renewed_from_id"]:
+        tx.update(
+            "policies",
+            {"state": "renewed"},
+            expect=1,
+            filters={"policy_id_eq": stored["renewed_from_id"], "state_eq": "live"},
+        )
+    audit.record(
+        tx,
+        actor,
+        "restore",
+        "policy",
+        stored["policy_id"],
+        client_id=stored["client_id"],
+        before={"deleted_at": stored["deleted_at"]},
+        after={"deleted_at": None},
+    )

@@ -1,0 +1,269 @@
+"""Questions about policies: the list with its views, one term with everything about it, its chain of terms."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+from database_pool import call_function, execute_query
+from portal.inputs import LARGEST_ID, search_query
+from portal.paging import Listing, Page, Sort, read_page
+from portal.policies.inputs import PolicyFilter
+
+Row = dict[str, Any]
+EXPIRING_DAYS = 30
+# Clients whose policies a search by name looks at; who types one letter gets these and the hint to type more.
+MOST_CLIENTS = 100
+MOST_PERSONS = 100
+TRAIL = 20
+
+SORTS = {
+    "end": Sort("end", "policy_to", "policy_id", "date", "number", descending=True),
+    "due": Sort("due", "due_on", "policy_id", "date", "number"),
+    "start": Sort("start", "policy_from", "policy_id", "date", "number", descending=True),
+    "gross": Sort("gross", "gross_premium", "policy_id", "number", "number", descending=True),
+    "added": Sort("added", "created_at", "policy_id", "time", "number", descending=True),
+}
+
+DETAILS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "health": ("health_details", ("plan", "floater_sum_insured", "floater_bonus", "floater_deductible")),
+    "motor": (
+        "motor_details",
+        (
+            "vehicle_class",
+            "cover",
+            "vehicle_number",
+            "chassis_number",
+            "engine_number",
+            "make_model",
+            "year_of_manufacture",
+            "cubic_capacity",
+            "insured_declared_value",
+            "no_claim_bonus",
+            "own_damage_to",
+            "third_party_to",
+        ),
+    ),
+    "fire": (
+        "fire_details",
+        (
+            "building",
+            "plant_and_machinery",
+            "furniture_and_fittings",
+            "stocks",
+            "electrical_installations",
+            "risk_address",
+            "occupancy",
+        ),
+    ),
+    "life": ("life_details", ("premium_mode", "policy_term_years", "premium_term_years", "maturity_date", "nominee")),
+    "travel": ("travel_details", ("destination", "trip_from", "trip_to", "travellers")),
+}
+PERSON = ("member_id", "name", "sum_insured", "bonus", "deductible")
+
+
+@dataclass(frozen=True)
+class Totals:
+    """How many policies a list holds on all its pages, and their gross premium."""
+
+    policies: int
+    gross: Decimal
+
+
+def sorts_of(view: str) -> list[Sort]:
+    """What a view may be ordered by, its own order first; each stands on an index."""
+    first = {"expiring": "due", "overdue": "due", "unpaid": "due", "live": "due", "pending": "added"}.get(view, "end")
+    names = [first, *(name for name in ("end", "start", "gross") if name != first)]
+    return [SORTS[name] for name in names]
+
+
+def filters_of(wanted: PolicyFilter, today: date) -> dict[str, Any]:
+    """The conditions of a list, on stored columns alone: the status that staff see is never compared as text."""
+    filters = {"deleted_at_is": None, **_view_filters(wanted.view, today)}
+    for name in ("insurer_id", "agent_id", "line", "client_id"):
+        value = getattr(wanted, name)
+        if value is not None:
+            filters[f"{name}_eq"] = value
+    if wanted.date_from:
+        filters["policy_to_gte"] = wanted.date_from
+    if wanted.date_to:
+        filters["policy_to_lte"] = wanted.date_to
+    if wanted.q:
+        words = search_query(wanted.q)
+        filters["or"] = _found_by(words) if words else [{"policy_id_eq": 0}]
+    return filters
+
+
+def _view_filters(view: str, today: date) -> dict[str, Any]:
+    views: dict[str, dict[str, Any]] = {
+        "all": {},
+        "live": {"state_eq": "live", "due_on_gte": today},
+        "expiring": {
+            "state_eq": "live",
+            "one_time_eq": False,
+            "due_on_gte": today,
+            "due_on_lte": today + timedelta(days=EXPIRING_DAYS),
+        },
+        "overdue": {"state_eq": "live", "one_time_eq": False, "due_on_lt": today},
+        "unpaid": {"state_eq": "live", "payment_date_is": None},
+        "pending": {"state_eq": "pending"},
+        "ended": {"state_in": ["renewed", "lost", "cancelled"]},
+    }
+    return views[view]
+
+
+def _found_by(words: str) -> list[dict[str, Any]]:
+    """Policies found by their own number or asset, by the client's name or number, or by the vehicle."""
+    clients = execute_query(
+        "clients",
+        columns="client_id",
+        filters={"search_fts": words, "deleted_at_is": None},
+        order="client_id",
+        limit=MOST_CLIENTS,
+    ).data
+    found: list[dict[str, Any]] = [{"search_fts": words}]
+    if clients:
+        found.append({"client_id_in": [row["client_id"] for row in clients]})
+    return found
+
+
+def page_of_policies(wanted: Listing, filters: Mapping[str, Any]) -> Page:
+    """One page of the list."""
+    return read_page("policy_list", wanted, filters=filters, count=False)
+
+
+def totals(filters: Mapping[str, Any]) -> Totals:
+    """Count and gross premium of everything the filters hold, on all pages."""
+    answer = call_function("policy_totals", {"conditions": _conditions(filters)}, read_only=True)
+    return Totals(answer["policies"], Decimal(answer["gross"]))
+
+
+def _conditions(filters: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The filters as the SQL function reads them; alternatives share a group."""
+    conditions: list[dict[str, Any]] = []
+    for name, value in filters.items():
+        if name == "or":
+            for branch, alternative in enumerate(value):
+                conditions += [{**_condition(*one), "group": "or", "branch": branch} for one in alternative.items()]
+        else:
+            conditions.append({**_condition(name, value), "group": name, "branch": 0})
+    return conditions
+
+
+def _condition(name: str, value: Any) -> dict[str, Any]:
+    column, _, operator = name.rpartition("_")
+    if isinstance(value, bool):
+        return {"column": column, "op": "is", "value": "true" if value else "false"}
+    return {"column": column, "op": operator, "value": value.isoformat() if isinstance(value, date) else value}
+
+
+def policy(policy_id: int) -> Row | None:
+    """One term with the names of everything it names, its derived `status` and days of grace; deleted ones too."""
+    if not 0 < policy_id <= LARGEST_ID:
+        return None
+    rows = execute_query("policy_page", filters={"policy_id_eq": policy_id}, limit=1).data
+    return rows[0] if rows else None
+
+
+def details(policy_id: int, line: str) -> Row:
+    """What the line adds to a policy, for health with its `persons`; empty where nothing was entered."""
+    if line not in DETAILS:
+        return {}
+    table, columns = DETAILS[line]
+    if line != "health":
+        rows = execute_query(table, columns=columns, filters={"policy_id_eq": policy_id}, limit=1).data
+        return rows[0] if rows else {}
+    rows = execute_query(
+        "health_cover", filters={"policy_id_eq": policy_id}, order="insured_person_id", limit=MOST_PERSONS
+    ).data
+    cover = {name: rows[0][name] for name in columns} if rows else {}
+    return {**cover, "persons": [row for row in rows if row["insured_person_id"] is not None]}
+
+
+def in_full(policy_id: int) -> Row | None:
+    """One term and the details of its line as one flat record, as the form edits it; None when there is none."""
+    found = policy(policy_id)
+    return {**found, **_plain_persons(details(policy_id, found["line"]))} if found else None
+
+
+def _plain_persons(found: Row) -> Row:
+    if "persons" in found:
+        found["persons"] = [{name: row[name] for name in PERSON} for row in found["persons"]]
+    return found
+
+
+def terms(policy_id: int) -> list[Row]:
+    """The chain of terms this one belongs to, oldest first, itself included."""
+    return [
+        row
+        for row in call_function("policy_terms", {"of_policy": policy_id}, read_only=True)
+        if row["deleted_at"] is None or row["policy_id"] == policy_id
+    ]
+
+
+def activity(policy_id: int) -> list[Row]:
+    """The latest changes of a policy, newest first."""
+    return execute_query(
+        "audit_trail",
+        filters={"record_type_eq": "policy", "record_id_eq": str(policy_id)},
+        order="audit_id desc",
+        limit=TRAIL,
+    ).data
+
+
+def same_number(insurer_id: int, number_key: str, policy_from: date) -> Row | None:
+    """The policy that already has this number with this insurer and start, if one has."""
+    rows = execute_query(
+        "policy_list",
+        filters={
+            "insurer_id_eq": insurer_id,
+            "number_key_eq": number_key,
+            "policy_from_eq": policy_from,
+            "deleted_at_is": None,
+        },
+        limit=1,
+    ).data
+    return rows[0] if rows else None
+
+
+def renewal_of(policy_id: int) -> Row | None:
+    """The term that renewed this one, if one did."""
+    rows = execute_query("policy_list", filters={"renewed_from_id_eq": policy_id, "deleted_at_is": None}, limit=1).data
+    return rows[0] if rows else None
+
+
+def members_of(client_id: str) -> list[Row]:
+    """The members of a client whom a policy may name, in the order they were added."""
+    return execute_query(
+        "members",
+        columns="member_id, name, relation, date_of_birth",
+        filters={"client_id_eq": client_id, "deleted_at_is": None},
+        order="member_id",
+        limit=500,
+    ).data
+
+
+def client(client_id: str) -> Row | None:
+    """The client of that number, unless deleted."""
+    rows = execute_query(
+        "clients",
+        columns="client_id, name, client_type, city, group_name, subgroup, agent_id",
+        filters={"client_id_eq": client_id, "deleted_at_is": None},
+        limit=1,
+    ).data
+    return rows[0] if rows else None
+
+
+def clients_like(text: str) -> list[Row]:
+    """The first clients that a search text finds, by name: to choose whose policy it is."""
+    words = search_query(text)
+    if words is None:
+        return []
+    return execute_query(
+        "client_list",
+        columns="client_id, name, city, phone, live_policies",
+        filters={"search_fts": words, "deleted_at_is": None},
+        order="name_key, client_id",
+        limit=25,
+    ).data

@@ -1,0 +1,96 @@
+"""The list of policies and the page of one."""
+
+import re
+from datetime import date
+from typing import Any
+
+from flask import Response, request
+
+from portal.formats import office_date, today
+from portal.inputs import lenient
+from portal.paging import listing
+from portal.policies import queries, words
+from portal.policies.inputs import PolicyFilter
+from portal.policies.premium import calculate
+from portal.policies.views.routes import any_policy, blueprint
+from portal.settings.queries import masters
+from portal.web import may, render, requires
+
+ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+@blueprint.get("")
+@requires("policies.read")
+def index() -> Response:
+    """The list of policies: a view, narrowed by what the address says, page by page, with count and sum."""
+    arguments = request.args.to_dict()
+    wanted = lenient(PolicyFilter, arguments)
+    filters = queries.filters_of(wanted, today())
+    page = queries.page_of_policies(listing(arguments, queries.sorts_of(wanted.view)), filters)
+    return render(
+        "policies/list.html",
+        page=page,
+        totals=queries.totals(filters),
+        wanted=wanted,
+        masters=masters(),
+        is_narrowed=any(value is not None for name, value in wanted if name != "view"),
+        words=words,
+        client_name=page.rows[0]["client_name"] if page.rows and wanted.client_id else wanted.client_id,
+    )
+
+
+@blueprint.get("/<int:policy_id>")
+@requires("policies.read")
+def page(policy_id: int) -> Response:
+    """One term: where it stands in its chain, what it costs and why, what it covers, who changed it."""
+    policy = any_policy(policy_id)
+    chain = queries.terms(policy_id)
+    place = next(number for number, term in enumerate(chain) if term["policy_id"] == policy_id)
+    parts = calculate(
+        policy["net_premium"],
+        policy["addon_premium"],
+        policy["tp_premium"],
+        gst_rate=policy["gst_rate"],
+        gst_tp_rate=policy["gst_tp_rate"],
+    )
+    return render(
+        "policies/page.html",
+        policy=policy,
+        parts=parts,
+        round_off=policy["gross_premium"] - parts.gross + parts.round_off,
+        details=queries.details(policy_id, policy["line"]),
+        terms=chain,
+        place=place,
+        activity=[{**entry, "changes": _changes(entry, policy["line"])} for entry in queries.activity(policy_id)],
+        words=words,
+    )
+
+
+def _changes(entry: dict[str, Any], line: str) -> list[tuple[str, str, str]]:
+    """What one entry of the trail changed, as (field, before, after); commission only for those who may see it."""
+    before, after = entry["before"], entry["after"]
+    if before is None or after is None:
+        return []
+    labels = {
+        name: label
+        for name, label in words.labels_of(line, with_commission=may("commission.read")).items()
+        if not name.endswith("_id")
+    }
+    labels |= words.OTHER_LABELS
+    return [
+        (label, _as_text(before.get(name)), _as_text(after[name])) for name, label in labels.items() if name in after
+    ]
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, list):
+        rows = [
+            " · ".join(str(part) for part in item.values() if part) if isinstance(item, dict) else str(item)
+            for item in value
+        ]
+        return "\n".join(rows)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str) and ISO_DATE.fullmatch(value):
+        return office_date(date.fromisoformat(value))
+    return "" if value is None else str(value)

@@ -1,0 +1,200 @@
+"""What becomes of a term: renewed, cancelled, lost, deleted, restored."""
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import Response, request
+from werkzeug.wrappers import Response as BaseResponse
+
+from database_pool import Conflict, Duplicate, Transaction, transaction
+from portal.errors import Refused
+from portal.formats import now, today
+from portal.inputs import Input
+from portal.policies import ending, queries, renewal, service, words
+from portal.policies.inputs import FORMS, CancellationInput, LossInput, PolicyInput, VersionInput
+from portal.policies.views import form_page
+from portal.policies.views.form_page import Subject
+from portal.policies.views.routes import any_policy, blueprint, living_policy
+from portal.policies.views.writing import UNFINISHED
+from portal.web import SubmittedForm, actor, flash, may, prefilled, redirect_to, render, requires, submitted
+
+Answer = Response | BaseResponse
+RENEWAL = "policies/renewal.html"
+CHANGED = "This policy was changed by someone else meanwhile. Nothing was saved. Look at it again before you go on."
+
+
+@blueprint.get("/<int:policy_id>/renewal")
+@requires("policies.write")
+def renewal_form(policy_id: int) -> Answer:
+    """The old term beside the form of the next one."""
+    old = living_policy(policy_id)
+    if old["state"] not in renewal.RENEWABLE:
+        return _cannot_renew(old)
+    subject, book = _subject(old)
+    form = prefilled({**renewal.suggestion(old, today()), "commission_amount": None})
+    return form_page.show(RENEWAL, form, subject, book, old=old)
+
+
+@blueprint.post("/<int:policy_id>/renewal")
+@requires("policies.write")
+def renew(policy_id: int) -> Answer:
+    """Adds the next term beside the old one. Of two colleagues at once, one renews and the other is told so."""
+    old = living_policy(policy_id)
+    subject, book = _subject(old)
+    form = submitted(FORMS[old["line"]])
+    if request.form.get("action") in UNFINISHED:
+        form_page.keep_errors_of_premium(form)
+        return form_page.show(RENEWAL, form, subject, book, old=old, status=422 if form.errors else 200)
+    if old["state"] not in renewal.RENEWABLE:
+        return _too_late(form, subject, book)
+    pending = request.form.get("action") == "pending"
+    form_page.check(form, Subject(subject.client, subject.line), book, pending=pending)
+    if form.data is not None and form.data.policy_from <= old["policy_from"]:
+        form.add_error("policy_from", "The new term must start after the old one. Please check the date.")
+    taken = None
+    if form.data is not None and form.ok:
+        try:
+            with transaction() as tx:
+                new_id = renewal.renew(
+                    tx, actor(), old, form.data, book=book, pending=pending, with_commission=may("commission.read")
+                )
+            flash(f"Policy {old['policy_number'] or ''} is renewed.")
+            return redirect_to("policies.page", policy_id=new_id)
+        except Duplicate as error:
+            if error.constraint == "policies_renewal":
+                return _too_late(form, subject, book)
+            taken = form_page.refuse_duplicate(form, error)
+        except Conflict:
+            return _too_late(form, subject, book)
+    return form_page.show(RENEWAL, form, subject, book, old=old, taken=taken, status=422)
+
+
+def _subject(old: dict[str, Any]) -> tuple[Subject, service.Book]:
+    client = {"client_id": old["client_id"], "name": old["client_name"]}
+    return Subject(client, old["line"], old), form_page.book_for(old["client_id"], old["line"])
+
+
+def _too_late(form: SubmittedForm[PolicyInput], subject: Subject, book: service.Book) -> Response:
+    """409 with everything typed, the old term as it is now, and the term that somebody else added, if one did."""
+    old = living_policy((subject.stored or {})["policy_id"])
+    form.values["version"] = str(old["version"])
+    return form_page.show(
+        RENEWAL,
+        form,
+        Subject(subject.client, subject.line, old),
+        book,
+        old=old,
+        status=409,
+        changed=True,
+        rival=queries.renewal_of(old["policy_id"]),
+    )
+
+
+def _cannot_renew(old: dict[str, Any]) -> BaseResponse:
+    rival = queries.renewal_of(old["policy_id"])
+    flash(
+        "This term has been renewed already. This is the term that followed."
+        if rival
+        else f"A policy that is {old['state']} cannot be renewed.",
+        "warn",
+    )
+    return redirect_to("policies.page", policy_id=(rival or old)["policy_id"])
+
+
+@blueprint.get("/<int:policy_id>/cancellation")
+@requires("policies.write")
+def cancellation_form(policy_id: int) -> Answer:
+    """Asks for the day and the reason."""
+    old = living_policy(policy_id)
+    return _end_form("cancel", old, prefilled({"version": old["version"], "cancelled_on": today()}))
+
+
+@blueprint.post("/<int:policy_id>/cancellation")
+@requires("policies.write")
+def cancel(policy_id: int) -> Answer:
+    """Ends a live term on a day."""
+    old, form = living_policy(policy_id), submitted(CancellationInput)
+    return _end("cancel", old, form, ending.cancel, "Policy {number} is cancelled.")
+
+
+@blueprint.get("/<int:policy_id>/loss")
+@requires("policies.write")
+def loss_form(policy_id: int) -> Answer:
+    """Asks why the business was lost."""
+    old = living_policy(policy_id)
+    return _end_form("lose", old, prefilled({"version": old["version"]}))
+
+
+@blueprint.post("/<int:policy_id>/loss")
+@requires("policies.write")
+def lose(policy_id: int) -> Answer:
+    """Marks a term as lost."""
+    old, form = living_policy(policy_id), submitted(LossInput)
+    return _end("lose", old, form, ending.mark_lost, "Policy {number} is marked as lost.")
+
+
+def _end(
+    what: str,
+    old: dict[str, Any],
+    form: SubmittedForm[Any],
+    change: Callable[[Transaction, Any, dict[str, Any], Any], None],
+    done: str,
+) -> Answer:
+    if form.data is not None and form.ok:
+        try:
+            with transaction() as tx:
+                change(tx, actor(), old, form.data)
+            flash(done.format(number=old["policy_number"] or "without a number"))
+            return redirect_to("policies.page", policy_id=old["policy_id"])
+        except Refused as refusal:
+            form.refuse(refusal)
+        except Conflict:
+            fresh = living_policy(old["policy_id"])
+            form.values["version"] = str(fresh["version"])
+            return _end_form(what, fresh, form, 409, changed=True)
+    return _end_form(what, old, form, 422)
+
+
+def _end_form(
+    what: str, old: dict[str, Any], form: SubmittedForm[Input], status: int = 200, *, changed: bool = False
+) -> Response:
+    return render(
+        "policies/end.html", status, what=what, old=old, form=form, changed=changed, words=words, CHANGED=CHANGED
+    )
+
+
+@blueprint.get("/<int:policy_id>/deletion")
+@requires("policies.delete")
+def deletion_form(policy_id: int) -> Answer:
+    """Asks whether the policy really belongs into the trash."""
+    old = living_policy(policy_id)
+    return _end_form("delete", old, prefilled({"version": old["version"]}))
+
+
+@blueprint.post("/<int:policy_id>/deletion")
+@requires("policies.delete")
+def delete(policy_id: int) -> Answer:
+    """Puts a term into the trash, from where its page brings it back."""
+
+    def into_trash(tx: Transaction, who: Any, stored: dict[str, Any], data: VersionInput) -> None:
+        ending.delete(tx, who, stored, data.version, at=now())
+
+    return _end("delete", living_policy(policy_id), submitted(VersionInput), into_trash, "Policy {number} is deleted.")
+
+
+@blueprint.post("/<int:policy_id>/restoration")
+@requires("policies.delete")
+def restore(policy_id: int) -> Answer:
+    """Takes a term out of the trash."""
+    stored, form = any_policy(policy_id), submitted(VersionInput)
+    if form.data is None or stored["deleted_at"] is None:
+        return redirect_to("policies.page", policy_id=policy_id)
+    try:
+        with transaction() as tx:
+            ending.restore(tx, actor(), stored, form.data.version)
+        flash(f"Policy {stored['policy_number'] or 'without a number'} is back.")
+    except Duplicate:
+        flash("Another policy has this number or renewed the same term meanwhile, so this one stays deleted.", "bad")
+    except Conflict:
+        flash(CHANGED, "bad")
+    return redirect_to("policies.page", policy_id=policy_id)

@@ -1,0 +1,184 @@
+"""What the office calls the lines, views, states and fields of policies."""
+
+LINES = {
+    "health": "Health",
+    "motor": "Motor",
+    "fire": "Fire and property",
+    "life": "Life",
+    "travel": "Travel",
+    "other": "Other",
+}
+LINE_HINTS = {
+    "health": "Floater, individual and top-up covers, with the persons insured",
+    "motor": "Cars, two-wheelers and commercial vehicles",
+    "fire": "Factory, shop, office and home",
+    "life": "Term, savings and pension plans",
+    "travel": "Trips in India and abroad",
+    "other": "Accident, marine, liability and the rest",
+}
+VIEWS = {
+    "all": "All",
+    "live": "Live",
+    "expiring": "Expiring in 30 days",
+    "overdue": "In grace or overdue",
+    "unpaid": "Payment pending",
+    "pending": "Pending papers",
+    "ended": "Renewed or ended",
+}
+# What a view without any policy says.
+NOTHING_THERE = {
+    "all": "There is no policy yet.",
+    "live": "No policy is live.",
+    "expiring": "No policy expires in the next 30 days.",
+    "overdue": "No policy is overdue. Everything that ended was renewed or marked as lost.",
+    "unpaid": "Every live policy is paid.",
+    "pending": "No policy is waiting for papers.",
+    "ended": "No policy has been renewed, lost or cancelled.",
+}
+STATUS_CHIPS = {
+    "active": "ok",
+    "expiring soon": "warn",
+    "in grace": "bad",
+    "expired": "bad",
+    "payment pending": "warn",
+    "pending": "info",
+    "renewed": "",
+    "ended": "",
+    "lost": "",
+    "cancelled": "",
+}
+WAITING_FOR = ("payment", "policy document", "inspection", "KYC", "proposal")
+LOSS_REASONS = {
+    "price": "Price",
+    "insurer switch": "Went to another insurer",
+    "sold asset": "Sold the vehicle or asset",
+    "no response": "No response",
+    "moved agent": "Moved to another agent",
+    "claim unhappy": "Unhappy with a claim",
+    "other": "Other",
+}
+PLANS = {
+    "floater": "Floater",
+    "individual": "Individual",
+    "top-up floater": "Top-up floater",
+    "top-up individual": "Top-up individual",
+}
+VEHICLE_CLASSES = {
+    "private car": "Private car",
+    "two-wheeler": "Two-wheeler",
+    "goods carriage": "Goods carriage",
+    "passenger carriage": "Passenger carriage",
+    "miscellaneous": "Miscellaneous",
+}
+COVERS = {"package": "Package", "own damage only": "Own damage only", "third party only": "Third party only"}
+PREMIUM_MODES = {
+    "single": "Single",
+    "yearly": "Yearly",
+    "half-yearly": "Half-yearly",
+    "quarterly": "Quarterly",
+    "monthly": "Monthly",
+}
+BUSINESS_TYPES = {"new": "New", "renewal": "Renewal", "roll over": "Roll over"}
+ACTIONS = {
+    "add": "Added",
+    "change": "Changed",
+    "complete": "Completed",
+    "renew": "Added as renewal",
+    "renewed": "Renewed",
+    "cancel": "Cancelled",
+    "lose": "Marked as lost",
+    "delete": "Deleted",
+    "restore": "Restored",
+}
+COMMON_LABELS = {
+    "policy_number": "Policy number",
+    "insurer_id": "Insurer",
+    "product_id": "Product",
+    "member_id": "Member",
+    "agent_id": "Agent",
+    "business_type": "Business type",
+    "policy_from": "Start",
+    "policy_to": "End",
+    "one_time": "One-time policy",
+    "waiting_for": "Waiting for",
+    "sum_insured": "Sum insured",
+    "asset": "Asset",
+    "net_premium": "Net premium",
+    "addon_premium": "Add-on premium",
+    "tp_premium": "Third-party premium",
+    "gst_rate": "GST rate",
+    "gst_tp_rate": "GST rate on third party",
+    "gst_reason": "Reason for this GST rate",
+    "payment_date": "Payment date",
+    "payment_details": "Payment details",
+    "group_name": "Group",
+    "subgroup": "Sub-group",
+    "remarks": "Remarks",
+}
+# What the trail of changes shows beside the fields of the form.
+OTHER_LABELS = {
+    "insurer_name": "Insurer",
+    "product_name": "Product",
+    "agent_name": "Agent",
+    "member_name": "Member",
+    "state": "State",
+    "due_on": "Due",
+    "gross_premium": "Gross premium",
+    "lost_reason": "Reason",
+    "cancelled_on": "Cancelled on",
+}
+COMMISSION_LABELS = {
+    "commission_rate": "Commission rate",
+    "commission_amount": "Commission",
+    "commission_received": "Commission received",
+}
+LINE_LABELS = {
+    "health": {
+        "plan": "Plan",
+        "floater_sum_insured": "Floater sum insured",
+        "floater_bonus": "Floater bonus",
+        "floater_deductible": "Floater deductible",
+        "persons": "Insured persons",
+    },
+    "motor": {
+        "vehicle_class": "Vehicle class",
+        "cover": "Cover",
+        "vehicle_number": "Vehicle number",
+        "make_model": "Make and model",
+        "chassis_number": "Chassis number",
+        "engine_number": "Engine number",
+        "year_of_manufacture": "Year of manufacture",
+        "cubic_capacity": "Cubic capacity",
+        "insured_declared_value": "Insured declared value",
+        "no_claim_bonus": "No-claim bonus",
+        "own_damage_to": "Own damage until",
+        "third_party_to": "Third party until",
+    },
+    "fire": {
+        "building": "Building",
+        "plant_and_machinery": "Plant and machinery",
+        "furniture_and_fittings": "Furniture and fittings",
+        "stocks": "Stocks",
+        "electrical_installations": "Electrical installations",
+        "risk_address": "Address of the risk",
+        "occupancy": "Occupancy",
+    },
+    "life": {
+        "premium_mode": "Premium paid",
+        "policy_term_years": "Policy term in years",
+        "premium_term_years": "Premium paying term in years",
+        "maturity_date": "Maturity date",
+        "nominee": "Nominee",
+    },
+    "travel": {
+        "destination": "Destination",
+        "trip_from": "Trip from",
+        "trip_to": "Trip to",
+        "travellers": "Travellers",
+    },
+}
+
+
+def labels_of(line: str, *, with_commission: bool) -> dict[str, str]:
+    """The name of every field of a line's form, in the order of the form."""
+    return {**COMMON_LABELS, **(COMMISSION_LABELS if with_commission else {}), **LINE_LABELS.get(line, {})}

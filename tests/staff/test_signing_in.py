@@ -1,7 +1,249 @@
-from tests.cast import sign_in
+"""Signing in: who gets in, what the others learn, and what the browser holds."""
+
+import datetime
+import hashlib
+import re
+import statistics
+import time
+
+import pytest
+
+from database_pool import execute_query, transaction
+from portal import formats
+from tests.cast import CAST, PASSWORD, email_of, make_cast, sign_in, visitor
 
 
-def test_every_member_of_the_cast_reaches_the_account_page(app):
-    for who in ("administrator", "manager", "staff", "accounts", "reader"):
-        browser = sign_in(app, who)
-        assert browser.get("/account").status_code == 200
+@pytest.fixture(autouse=True)
+def _no_brakes(app):
+    make_cast()
+    with transaction() as tx:
+        tx.delete("sign_in_brakes", filters={"failures_gte": 0})
+
+
+def attempt(app, email, password, **extra):
+    return visitor(app).submit("/login", {"email": email, "password": password, **extra})
+
+
+def message(answer):
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.text.split('class="errors"')[1].split("<form")[0]))
+
+
+@pytest.mark.parametrize("who", CAST)
+def test_every_member_of_the_cast_reaches_the_account_page(app, who):
+    page = sign_in(app, who).get("/account")
+    assert page.status_code == 200
+    assert CAST[who][0] in page.text
+
+
+def test_the_address_may_be_typed_in_capitals_and_with_spaces(app):
+    assert attempt(app, "  Staff@Example.IN ", PASSWORD).status_code == 303
+
+
+def test_a_wrong_password_an_unknown_address_and_a_disabled_account_read_the_same(app):
+    cast = make_cast()
+    execute_query("users", "update", data={"is_active": False}, filters={"user_id": cast["reader"]})
+    try:
+        answers = [
+            attempt(app, email_of("staff"), "not the password"),
+            attempt(app, "nobody@example.in", "not the password"),
+            attempt(app, email_of("reader"), PASSWORD),
+            attempt(app, email_of("reader"), "not the password"),
+        ]
+    finally:
+        execute_query("users", "update", data={"is_active": True}, filters={"user_id": cast["reader"]})
+    assert {answer.status_code for answer in answers} == {422}
+    assert {message(answer) for answer in answers} == {message(answers[0])}
+    assert "E-mail or password is not right." in answers[0].text
+
+
+def test_an_unknown_address_takes_as_long_as_a_known_one(app, monkeypatch):
+    monkeypatch.setattr("portal.staff.service.FREE_FAILURES", {"pair": 10_000, "ip": 10_000, "email": 10_000})
+    browser = visitor(app)
+    token = browser.token()
+
+    def seconds(email):
+        began = time.perf_counter()
+        browser.post("/login", data={"csrf_token": token, "email": email, "password": "not the password"})
+        return time.perf_counter() - began
+
+    pairs = [(seconds(email_of("staff")), seconds("nobody@example.in")) for _ in range(30)]
+    known, unknown = (statistics.median(times) for times in zip(*pairs, strict=True))
+    assert abs(known - unknown) < max(0.005, 0.3 * known)
+
+
+def test_what_was_typed_stays_but_never_the_password(app):
+    answer = attempt(app, "asha@example.in", "not the password")
+    assert 'value="asha@example.in"' in answer.text
+    assert "not the password" not in answer.text
+    assert "<title>Error: Sign in" in answer.text
+
+
+def test_the_browser_gets_a_new_session_at_sign_in(app):
+    browser = visitor(app)
+    before = browser.token()
+    browser.post("/login", data={"csrf_token": before, "email": email_of("staff"), "password": PASSWORD})
+    assert browser.post("/account/theme", data={"csrf_token": before, "theme": "dark"}).status_code == 400
+
+
+def test_a_session_planted_before_sign_in_is_not_the_one_afterwards(app):
+    attacker = sign_in(app, "reader")
+    planted = attacker.get_cookie("session").value
+    victim = visitor(app)
+    victim.set_cookie("session", planted)
+    with victim.session_transaction() as session:
+        token = session["token"]
+    sign_out = victim.submit("/logout")
+    assert sign_out.status_code == 303
+    victim.submit("/login", {"email": email_of("staff"), "password": PASSWORD})
+    with victim.session_transaction() as session:
+        assert session["token"] != token
+    attacker.set_cookie("session", planted)
+    assert attacker.get("/account").status_code == 303
+
+
+def test_the_database_knows_the_token_only_by_its_hash(app):
+    browser = sign_in(app, "staff")
+    with browser.session_transaction() as session:
+        token = session["token"]
+    row = execute_query("sessions", filters={"token_hash": hashlib.sha256(token.encode()).hexdigest()}).data[0]
+    assert token not in str(row)
+    assert len(token) >= 43
+
+
+def test_the_password_is_kept_as_argon2id(app):
+    stored = execute_query("users", columns="password_hash", filters={"email": email_of("staff")}).data[0]
+    assert stored["password_hash"].startswith("$argon2id$")
+
+
+def test_signing_in_is_in_the_audit_trail_with_request_and_address(app):
+    sign_in(app, "accounts")
+    row = execute_query("audit", filters={"action": "signed in"}, order="audit_id desc", limit=1).data[0]
+    assert row["user_id"] == make_cast()["accounts"]
+    assert row["ip"] == "127.0.0.1"
+    assert row["request_id"]
+
+
+def test_after_five_wrong_passwords_the_sixth_must_wait_and_is_told_how_long(app):
+    answers = [attempt(app, email_of("staff"), "not the password") for _ in range(6)]
+    assert [answer.status_code for answer in answers] == [422] * 5 + [429]
+    assert re.search(r"try again in \d+ seconds \(at \d\d:\d\d\)", answers[5].text)
+    assert int(answers[5].headers["Retry-After"]) >= 1
+
+
+def test_while_it_must_wait_even_the_right_password_is_not_looked_at(app):
+    for _ in range(6):
+        attempt(app, email_of("staff"), "not the password")
+    assert attempt(app, email_of("staff"), PASSWORD).status_code == 429
+
+
+def test_an_unknown_address_is_throttled_in_the_same_words(app):
+    known = [attempt(app, email_of("staff"), "not the password") for _ in range(6)][-1]
+    unknown = [attempt(app, "nobody@example.in", "not the password") for _ in range(6)][-1]
+    assert known.status_code == unknown.status_code == 429
+    assert re.sub(r"\d+", "n", message(known)) == re.sub(r"\d+", "n", message(unknown))
+
+
+def test_a_colleague_elsewhere_still_gets_in_while_someone_guesses_here(app):
+    for _ in range(8):
+        attempt(app, email_of("manager"), "not the password")
+    elsewhere = visitor(app)
+    elsewhere.environ_base["REMOTE_ADDR"] = "203.0.113.9"
+    answer = elsewhere.submit("/login", {"email": email_of("manager"), "password": PASSWORD})
+    assert answer.status_code == 303
+
+
+def test_one_place_that_tries_many_addresses_must_wait(app):
+    answers = [attempt(app, f"guess{number}@example.in", "not the password") for number in range(31)]
+    assert {answer.status_code for answer in answers[:30]} == {422}
+    assert answers[30].status_code == 429
+
+
+def test_one_account_that_is_tried_from_many_places_must_wait(app):
+    for number in range(31):
+        browser = visitor(app)
+        browser.environ_base["REMOTE_ADDR"] = f"203.0.113.{number + 1}"
+        answer = browser.submit("/login", {"email": email_of("accounts"), "password": "not the password"})
+    assert answer.status_code == 429
+
+
+def test_a_good_sign_in_forgives_the_failures_before_it(app):
+    for _ in range(4):
+        attempt(app, email_of("staff"), "not the password")
+    sign_in(app, "staff")
+    assert [attempt(app, email_of("staff"), "no").status_code for _ in range(5)] == [422] * 5
+
+
+def test_the_table_of_failures_holds_no_address_in_clear(app):
+    attempt(app, email_of("staff"), "not the password")
+    rows = execute_query("sign_in_brakes").data
+    assert len(rows) == 3
+    assert "example.in" not in str(rows)
+
+
+@pytest.mark.parametrize("target", [
+    "https://evil.example", "//evil.example", "///evil.example", "/\\evil.example", "\\\\evil.example", "http:evil.example",
+    "/\t/evil.example", "/\n/evil.example", "javascript:alert(1)", "data:text/html,x", " //evil.example", "/%0d/../\\evil",
+    "evil.example", "@evil.example", "/login", "/logout", "/login?next=/login", "ftp://evil.example", "\x00//evil.example",
+    "https:/evil.example", "/\x0b/evil.example", "//evil.example/%2f..", "/ /evil.example", "http://localhost@evil.example",
+])  # fmt: skip
+def test_nobody_is_led_to_another_site(app, target):
+    answer = attempt(app, email_of("staff"), PASSWORD, next=target)
+    assert answer.status_code == 303
+    assert answer.headers["Location"] == "/"
+
+
+@pytest.mark.parametrize("target", ["/clients?q=mehta&page=2", "/policies/7", "/search?q=https://example.in"])
+def test_whoever_wanted_a_page_gets_there_after_signing_in(app, target):
+    asked = visitor(app).get(target)
+    if asked.status_code != 404:
+        assert asked.headers["Location"].startswith("/login?next=/")
+    assert attempt(app, email_of("staff"), PASSWORD, next=target).headers["Location"] == target
+
+
+def test_whoever_is_signed_in_does_not_see_the_sign_in_page(app):
+    assert sign_in(app, "staff").get("/login").status_code == 303
+
+
+def test_a_session_ends_after_twelve_hours_without_a_click(app):
+    browser = sign_in(app, "staff")
+    long_ago = formats.now() - datetime.timedelta(hours=12, minutes=1)
+    execute_query("sessions", "update", data={"last_seen_at": long_ago}, filters={"user_id": make_cast()["staff"]})
+    assert browser.get("/account").headers["Location"].startswith("/login")
+
+
+def test_a_session_ends_after_seven_days_however_much_it_is_used(app):
+    browser = sign_in(app, "staff")
+    execute_query("sessions", "update", data={"expires_at": formats.now()}, filters={"user_id": make_cast()["staff"]})
+    assert browser.get("/account").headers["Location"].startswith("/login")
+
+
+def test_a_click_is_noted_at_most_once_a_minute(app):
+    browser = sign_in(app, "staff")
+    user = {"user_id": make_cast()["staff"], "revoked_at_is": None}
+    seen = execute_query("sessions", filters=user, order="created_at desc").data[0]["last_seen_at"]
+    browser.get("/account")
+    assert execute_query("sessions", filters=user, order="created_at desc").data[0]["last_seen_at"] == seen
+    execute_query("sessions", "update", data={"last_seen_at": seen - datetime.timedelta(minutes=2)}, filters=user)
+    browser.get("/account")
+    assert execute_query("sessions", filters=user, order="created_at desc").data[0]["last_seen_at"] > seen
+
+
+def test_an_address_of_admin_emails_is_administrator_from_the_first_sign_in(app, monkeypatch):
+    from dataclasses import replace
+
+    import config
+    monkeypatch.setattr("config._current", replace(config.settings(), admin_emails=(email_of("reader"),)))
+    everything = {"user_id": make_cast()["reader"]}
+    execute_query("users", "update", data={"last_sign_in_at": None}, filters=everything)
+    try:
+        assert sign_in(app, "reader").get("/users").status_code == 200
+    finally:
+        execute_query("users", "update", data={"role": "read-only"}, filters=everything)
+
+
+@pytest.mark.parametrize("typed", ["", " ", "\x00", "a\x00b@example.in", "😀" * 50, "' or 1=1 --", "x" * 300, "*),or=(role.eq.a"])
+def test_odd_texts_get_a_clear_message(app, typed):
+    for answer in (attempt(app, typed, "not the password"), attempt(app, email_of("staff"), typed)):
+        assert answer.status_code == 422
+        assert "There is a problem" in answer.text
+        assert "\x00" not in answer.text

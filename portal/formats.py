@@ -251,6 +251,11 @@ def percent(value: Decimal | None) -> str:
     return "" if value is None else f"{_grouped(value, '#,##0.##')} %"
 
 
+def grouped(value: int | None) -> str:
+    """A number of things: 2,957, and 1,23,456."""
+    return "" if value is None else _grouped(Decimal(value), "#,##,##0")
+
+
 def for_editing(value: Any) -> str:
     """A value as it stands in a form field, such that the field's parser reads the same value back."""
     if value is None or value is False:
@@ -286,6 +291,7 @@ FILTERS: dict[str, Callable[..., str]] = {
         show_vehicle,
         mask_pan,
         percent,
+        grouped,
         for_editing,
     )
 }

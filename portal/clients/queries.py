@@ -1,0 +1,136 @@
+"""Questions about clients and their members."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from database_pool import execute_query
+from portal.clients.inputs import ClientFilter
+from portal.inputs import search_query
+from portal.paging import Listing, Page, Sort, read_page
+
+Row = dict[str, Any]
+
+SORTS = (
+    Sort("name", "name_key", "client_id"),
+    Sort("id", "client_id", "client_id"),
+    Sort("city", "city", "client_id", nullable=True),
+    Sort("policies", "live_policies", "client_id", kind="number", descending=True),
+    Sort("gross", "gross_premium", "client_id", kind="number", nullable=True, descending=True),
+    Sort("due", "next_due", "client_id", kind="date", nullable=True),
+    Sort("added", "created_at", "client_id", kind="time", descending=True),
+)
+MOST_CHOICES = 1000
+MOST_POLICIES = 200
+MOST_MEMBERS = 500
+MEMBER = "member_id, client_id, name, relation, date_of_birth, gender, phone, nominee, version, deleted_at"
+NOTHING: dict[str, Any] = {"client_id_eq": ""}
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Cities and groups in use, by name."""
+
+    cities: list[str]
+    groups: list[str]
+
+
+def page_of_clients(wanted: Listing, narrowed: ClientFilter) -> Page:
+    """One page of the clients that match, without those in the trash (or those alone)."""
+    columns = (
+        "client_id, client_type, name, name_key, phone, email, city, group_name, agent_name, whatsapp_opt_in, "
+        "created_at, deleted_at, version, live_policies, gross_premium, next_due"
+    )
+    return read_page("client_list", wanted, filters=filters_of(narrowed), columns=columns)
+
+
+def filters_of(narrowed: ClientFilter) -> dict[str, Any]:
+    """The conditions on client_list that a filter stands for."""
+    filters: dict[str, Any] = {"deleted_at_not_is" if narrowed.show == "trash" else "deleted_at_is": None}
+    exact = {
+        "agent_id": narrowed.agent_id,
+        "city": narrowed.city,
+        "group_name": narrowed.group,
+        "client_type": narrowed.client_type,
+    }
+    filters |= {f"{column}_eq": value for column, value in exact.items() if value is not None}
+    if narrowed.show == "no-phone":
+        filters["phone_is"] = None
+    if narrowed.show == "no-email":
+        filters["email_is"] = None
+    if narrowed.show == "no-consent":
+        filters["whatsapp_opt_in_eq"] = False
+    if narrowed.q:
+        query = search_query(narrowed.q)
+        filters |= {"search_fts": query} if query else NOTHING
+    return filters
+
+
+def choices() -> Choices:
+    """The cities and groups that living clients have."""
+    rows = execute_query("client_choices", order="name", limit=MOST_CHOICES, may_lag=True).data
+    return Choices(
+        cities=[row["name"] for row in rows if row["kind"] == "city"],
+        groups=[row["name"] for row in rows if row["kind"] == "group"],
+    )
+
+
+def client(client_id: str) -> Row | None:
+    """One client with agent and totals, in the trash or not; None when there is none."""
+    rows = execute_query("client_page", filters={"client_id_eq": client_id}, limit=1).data
+    return rows[0] if rows else None
+
+
+def members_of(client_id: str) -> list[Row]:
+    """The members of a client in the order they were added, removed ones too."""
+    filters = {"client_id_eq": client_id}
+    return execute_query("members", columns=MEMBER, filters=filters, order="member_id", limit=MOST_MEMBERS).data
+
+
+def member(client_id: str, member_id: int) -> Row | None:
+    """One member of a client, removed or not."""
+    filters = {"client_id_eq": client_id, "member_id_eq": member_id}
+    rows = execute_query("members", columns=MEMBER, filters=filters, limit=1).data
+    return rows[0] if rows else None
+
+
+def policies_of(client_id: str) -> list[Row]:
+    """The terms of a client, the latest first, at most 200."""
+    columns = (
+        "policy_id, policy_number, member_name, insurer_short, product_name, line, asset, policy_from, "
+        "policy_to, due_on, gross_premium, state, status"
+    )
+    return execute_query(
+        "policy_list",
+        columns=columns,
+        filters={"client_id_eq": client_id, "deleted_at_is": None},
+        order="policy_to desc, policy_id desc",
+        limit=MOST_POLICIES,
+    ).data
+
+
+def has_open_policies(client_id: str, member_id: int | None = None) -> bool:
+    """Whether a term of the client (of one of its members) is live or waits for papers."""
+    filters: dict[str, Any] = {"client_id_eq": client_id, "deleted_at_is": None, "state_in": ["live", "pending"]}
+    if member_id is not None:
+        filters["member_id_eq"] = member_id
+    return bool(execute_query("policies", columns="policy_id", filters=filters, limit=1).data)
+
+
+def activity_of(client_id: str, *, limit: int = 20) -> list[Row]:
+    """What was done to a client, its members and policies, the latest first."""
+    columns = "audit_id, happened_at, user_name, action, record_type, record_id, before, after"
+    return execute_query(
+        "audit_trail", columns=columns, filters={"client_id_eq": client_id}, order="audit_id desc", limit=limit
+    ).data
+
+
+def who_may_be_meant(ways: Sequence[dict[str, Any]], *, but_not: str | None) -> list[Row]:
+    """Living clients that one of `ways` (groups of conditions) fits, without the client `but_not`."""
+    if not ways:
+        return []
+    filters: dict[str, Any] = {"deleted_at_is": None, "or": list(ways)}
+    if but_not:
+        filters["client_id_neq"] = but_not
+    columns = "client_id, name, phone, other_phone, email, pan, city"
+    return execute_query("clients", columns=columns, filters=filters, order="client_id", limit=MOST_CHOICES).data

@@ -1,0 +1,387 @@
+"""Pages of clients and their members."""
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+from flask import Blueprint, Response, request, url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+from database_pool import Conflict, ReferenceMissing, Transaction, transaction
+from portal import audit
+from portal.clients import queries, service
+from portal.clients.inputs import (
+    CLIENT_TYPES,
+    LANGUAGES,
+    RELATIONS,
+    ChangedClientInput,
+    ClientFilter,
+    MemberInput,
+    NewClientInput,
+    VersionInput,
+)
+from portal.errors import Refused
+from portal.inputs import LARGEST_ID, lenient
+from portal.paging import listing
+from portal.settings.queries import masters
+from portal.web import (
+    SubmittedForm,
+    actor,
+    conflict_page,
+    current_user,
+    flash,
+    not_found,
+    prefilled,
+    redirect_to,
+    render,
+    requires,
+    submitted,
+)
+
+blueprint = Blueprint("clients", __name__, url_prefix="/clients")
+Row = dict[str, Any]
+
+CLIENT_LABELS = {
+    "client_type": "Type",
+    "name": "Name",
+    "phone": "Phone",
+    "other_phone": "Other phone",
+    "email": "E-mail",
+    "date_of_birth": "Date of birth",
+    "pan": "PAN",
+    "gstin": "GSTIN",
+    "address": "Address",
+    "city": "City",
+    "state": "State",
+    "pin": "PIN code",
+    "group_name": "Group",
+    "subgroup": "Sub-group",
+    "agent_id": "Agent",
+    "language": "Language",
+    "whatsapp_opt_in": "Consent to WhatsApp messages",
+    "email_opt_in": "Consent to e-mails",
+    "notes": "Notes",
+}
+MEMBER_LABELS = {
+    "name": "Name",
+    "relation": "Relation",
+    "date_of_birth": "Date of birth",
+    "gender": "Gender",
+    "phone": "Phone",
+    "nominee": "Nominee",
+}
+IN_THE_TRASH = "A colleague moved this client to the trash meanwhile. Restore it in another tab, then save here again."
+
+
+@blueprint.get("/")
+@requires("clients.read")
+def browse() -> Response:
+    """The list of clients, narrowed, sorted and paged by the address."""
+    arguments = request.args.to_dict()
+    narrowed = lenient(ClientFilter, arguments)
+    page = queries.page_of_clients(listing(arguments, queries.SORTS), narrowed)
+    choices = queries.choices()
+    return render(
+        "clients/list.html",
+        page=page,
+        narrowed=narrowed,
+        form=prefilled(narrowed.model_dump()),
+        cities=[(city, city) for city in choices.cities],
+        groups=[(group, group) for group in choices.groups],
+        agents=[(agent["id"], agent["name"]) for agent in masters().agents],
+        client_types=CLIENT_TYPES,
+    )
+
+
+@blueprint.get("/new")
+@requires("clients.write")
+def new() -> Response:
+    """The form for a new client."""
+    return _client_form(prefilled({"form_key": secrets.token_hex(16), "client_type": "individual", "language": "en"}))
+
+
+@blueprint.post("/new")
+@requires("clients.write")
+def add() -> Response | BaseResponse:
+    """Adds a client, after asking once whether it is one that is known already."""
+    form = submitted(NewClientInput)
+    if form.data is None or not form.ok:
+        return _client_form(form, status=422)
+    if alike := service.lookalikes(form.data):
+        return _client_form(form, status=409, alike=alike)
+    client_id = service.allot_client_id(form.data)
+    try:
+        with transaction(_key_of(form.data)) as tx:
+            service.add_client(tx, actor(), client_id, form.data)
+    except ReferenceMissing:
+        form.add_error("agent_id", "Agent: this agent does not exist any more. Please choose one of the list.")
+        return _client_form(form, status=422)
+    client_id = tx.changes[0].rows[0]["client_id"]
+    flash(f"{form.data.name} is added as {client_id}.")
+    return redirect_to("clients.show", client_id=client_id)
+
+
+@blueprint.get("/<client_id>")
+@requires("clients.read")
+def show(client_id: str) -> Response:
+    """One client with members, policies and what was done lately."""
+    client = _client(client_id)
+    return render(
+        "clients/show.html",
+        client=client,
+        members=queries.members_of(client["client_id"]),
+        policies=queries.policies_of(client["client_id"]),
+        activity=queries.activity_of(client["client_id"]),
+        client_types=CLIENT_TYPES,
+        languages=LANGUAGES,
+        labels={**MEMBER_LABELS, **CLIENT_LABELS},
+    )
+
+
+@blueprint.get("/<client_id>/edit")
+@requires("clients.write")
+def edit(client_id: str) -> Response | BaseResponse:
+    """The form of a client's data."""
+    client = _client(client_id)
+    if client["deleted_at"]:
+        return _only_after_restoring(client)
+    return _client_form(prefilled(client), client=client)
+
+
+@blueprint.post("/<client_id>/edit")
+@requires("clients.write")
+def save(client_id: str) -> Response | BaseResponse:
+    """Saves a client's data, unless a colleague saved it meanwhile."""
+    client = _client(client_id)
+    form = submitted(ChangedClientInput)
+    if client["deleted_at"]:
+        form.add_error("", IN_THE_TRASH)
+        return _client_form(form, status=409, client=client)
+    if form.data is None or not form.ok:
+        return _client_form(form, status=422, client=client)
+    if client["version"] == form.data.version and (alike := service.lookalikes(form.data, stored=client)):
+        return _client_form(form, status=409, client=client, alike=alike)
+    try:
+        with transaction() as tx:
+            service.change_client(tx, actor(), client, form.data, form.data.version)
+    except Conflict:
+        here = {"client_id": client["client_id"]}
+        fresh = _client(client_id)
+        return conflict_page(
+            fresh["name"],
+            prefilled(form.data.model_dump()),
+            CLIENT_LABELS,
+            fresh,
+            fresh["version"],
+            url_for("clients.save", **here),
+            url_for("clients.show", **here),
+        )
+    except ReferenceMissing:
+        form.add_error("agent_id", "Agent: this agent does not exist any more. Please choose one of the list.")
+        return _client_form(form, status=422, client=client)
+    flash(f"{form.data.name} is saved.")
+    return redirect_to("clients.show", client_id=client["client_id"])
+
+
+@blueprint.get("/<client_id>/delete")
+@requires("clients.delete")
+def confirm_deletion(client_id: str) -> Response:
+    """Asks whether a client shall go into the trash."""
+    return render("clients/delete.html", client=_client(client_id), form=prefilled({}))
+
+
+@blueprint.post("/<client_id>/delete")
+@requires("clients.delete")
+def delete(client_id: str) -> Response | BaseResponse:
+    """Moves a client to the trash."""
+    client = _client(client_id)
+    form = submitted(VersionInput)
+    try:
+        refused = _press(form, lambda tx, by, version: service.delete_client(tx, by, client, version))
+    except Refused as refusal:
+        form.refuse(refusal)
+        return render("clients/delete.html", 422, client=client, form=form)
+    if not refused:
+        flash(f"{client['name']} is in the trash. You can restore it on this page.")
+    return redirect_to("clients.show", client_id=client["client_id"])
+
+
+@blueprint.post("/<client_id>/restore")
+@requires("clients.delete")
+def restore(client_id: str) -> BaseResponse:
+    """Takes a client out of the trash."""
+    client = _client(client_id)
+    form = submitted(VersionInput)
+    if not _press(form, lambda tx, by, version: service.restore_client(tx, by, client, version)):
+        flash(f"{client['name']} is restored.")
+    return redirect_to("clients.show", client_id=client["client_id"])
+
+
+@blueprint.get("/<client_id>/members/new")
+@requires("clients.write")
+def new_member(client_id: str) -> Response | BaseResponse:
+    """The form for another member."""
+    client = _client(client_id)
+    return _only_after_restoring(client) if client["deleted_at"] else _member_form(prefilled({}), client)
+
+
+@blueprint.post("/<client_id>/members/new")
+@requires("clients.write")
+def add_member(client_id: str) -> Response | BaseResponse:
+    """Adds somebody to a client's members."""
+    client = _client(client_id)
+    form = submitted(MemberInput)
+    if client["deleted_at"]:
+        form.add_error("", IN_THE_TRASH)
+        return _member_form(form, client, status=409)
+    if form.data is None or not form.ok:
+        return _member_form(form, client, status=422)
+    with transaction() as tx:
+        service.add_member(tx, actor(), client["client_id"], form.data)
+    flash(f"{form.data.name} is added.")
+    return redirect_to("clients.show", client_id=client["client_id"], _anchor="members")
+
+
+@blueprint.get("/<client_id>/members/<int:member_id>")
+@requires("clients.write")
+def edit_member(client_id: str, member_id: int) -> Response:
+    """The form of a member's data."""
+    client = _client(client_id)
+    member = _member(client, member_id)
+    return _member_form(prefilled(member), client, member)
+
+
+@blueprint.post("/<client_id>/members/<int:member_id>")
+@requires("clients.write")
+def save_member(client_id: str, member_id: int) -> Response | BaseResponse:
+    """Saves a member's data, unless a colleague saved it meanwhile."""
+    client = _client(client_id)
+    member = _member(client, member_id)
+    form = submitted(MemberInput)
+    if form.data is None or not form.ok:
+        return _member_form(form, client, member, status=422)
+    try:
+        with transaction() as tx:
+            service.change_member(tx, actor(), member, form.data)
+    except Conflict:
+        fresh = _member(client, member_id)
+        return conflict_page(
+            fresh["name"],
+            prefilled(form.data.model_dump()),
+            MEMBER_LABELS,
+            fresh,
+            fresh["version"],
+            request.path,
+            url_for("clients.show", client_id=client["client_id"]),
+        )
+    flash(f"{form.data.name} is saved.")
+    return redirect_to("clients.show", client_id=client["client_id"], _anchor="members")
+
+
+@blueprint.post("/<client_id>/members/<int:member_id>/remove")
+@requires("clients.write")
+def remove_member(client_id: str, member_id: int) -> Response | BaseResponse:
+    """Takes somebody off a client's members."""
+    client = _client(client_id)
+    member = _member(client, member_id)
+    form = submitted(VersionInput)
+    try:
+        refused = _press(form, lambda tx, by, version: service.remove_member(tx, by, member, version))
+    except Refused as refusal:
+        form = prefilled(member)
+        form.refuse(refusal)
+        return _member_form(form, client, member, status=422)
+    if not refused:
+        flash(f"{member['name']} is removed. You can put them back under Removed members.")
+    return redirect_to("clients.show", client_id=client["client_id"], _anchor="members")
+
+
+@blueprint.post("/<client_id>/members/<int:member_id>/restore")
+@requires("clients.write")
+def restore_member(client_id: str, member_id: int) -> BaseResponse:
+    """Puts a removed member back."""
+    client = _client(client_id)
+    member = _member(client, member_id)
+    form = submitted(VersionInput)
+    if not _press(form, lambda tx, by, version: service.restore_member(tx, by, member, version)):
+        flash(f"{member['name']} is back among the members.")
+    return redirect_to("clients.show", client_id=client["client_id"], _anchor="members")
+
+
+def _client(client_id: str) -> Row:
+    """The client of the address, whatever its case; 404 with a sentence when there is none."""
+    wanted = client_id.strip().upper()
+    client = queries.client(wanted) if len(wanted) <= 20 else None
+    return client or not_found("There is no client with this id. Search by name, phone or policy number.")
+
+
+def _member(client: Row, member_id: int) -> Row:
+    member = queries.member(client["client_id"], member_id) if member_id <= LARGEST_ID else None
+    return member or not_found(f"{client['name']} has no such member.")
+
+
+def _key_of(data: NewClientInput) -> str | None:
+    """The same for a form sent twice as it is, so that a double click adds one client."""
+    if data.form_key is None:
+        return None
+    content = hashlib.sha256(data.model_dump_json(exclude={"same_as_known"}).encode()).hexdigest()
+    return f"client:{current_user().user_id}:{content}"
+
+
+def _client_form(
+    form: SubmittedForm[Any],
+    *,
+    status: int = 200,
+    client: Row | None = None,
+    alike: list[service.Lookalike] | None = None,
+) -> Response:
+    known = ",".join(filter(None, [form.value("same_as_known"), *(like.client_id for like in alike or [])]))
+    return render(
+        "clients/form.html",
+        status,
+        form=form,
+        client=client,
+        alike=alike or [],
+        known=known,
+        agents=_agents(form),
+        choices=queries.choices(),
+        client_types=CLIENT_TYPES,
+        languages=LANGUAGES,
+    )
+
+
+def _agents(form: SubmittedForm[Any]) -> list[tuple[int, str]]:
+    """Agents to choose from: those in use, and the one already chosen."""
+    return [
+        (agent["id"], agent["name"])
+        for agent in masters().agents
+        if agent["is_active"] or str(agent["id"]) == form.value("agent_id")
+    ]
+
+
+def _member_form(form: SubmittedForm[Any], client: Row, member: Row | None = None, *, status: int = 200) -> Response:
+    return render(
+        "clients/member.html",
+        status,
+        form=form,
+        client=client,
+        member=member,
+        relation_options=[(relation, relation.capitalize()) for relation in RELATIONS],
+    )
+
+
+def _press(form: SubmittedForm[VersionInput], change: Callable[[Transaction, audit.Actor, int], None]) -> bool:
+    """Does what a button asks for; True, with a message for the next page, when the record has changed meanwhile."""
+    try:
+        with transaction() as tx:
+            change(tx, actor(), form.data.version if form.data else 0)
+    except Conflict:
+        flash("Nothing was done: a colleague changed this record meanwhile. Please look at it and try again.", "warn")
+        return True
+    return False
+
+
+def _only_after_restoring(client: Row) -> BaseResponse:
+    flash(f"{client['name']} is in the trash. Restore it first, then change it.", "warn")
+    return redirect_to("clients.show", client_id=client["client_id"])

@@ -1,0 +1,50 @@
+"""The page of the global search."""
+
+from flask import Blueprint, Response, request, url_for
+from flask import redirect as send_to
+from werkzeug.wrappers import Response as BaseResponse
+
+from portal.inputs import lenient
+from portal.search import service
+from portal.search.inputs import SearchInput
+from portal.search.service import Findings, Kind
+from portal.web import may, render, requires
+
+blueprint = Blueprint("search", __name__, url_prefix="/search")
+
+TITLES: dict[Kind, str] = {"clients": "Clients", "members": "Members", "policies": "Policies", "vehicles": "Vehicles"}
+
+
+@blueprint.get("/")
+@requires("clients.read")
+def results() -> Response | BaseResponse:
+    """The best matches of each kind; straight to the record when exactly its id or number was typed."""
+    wanted = lenient(SearchInput, request.args.to_dict())
+    typed = wanted.q or ""
+    findings = service.find(typed, (wanted.kind,) if wanted.kind in _kinds() else _kinds())
+    hit = None if wanted.kind else service.exact_hit(typed, findings)
+    if hit:
+        return send_to(f"/policies/{hit['policy_id']}" if "policy_id" in hit else f"/clients/{hit['client_id']}", 303)
+    return render(
+        "search/results.html",
+        typed=typed,
+        kind=wanted.kind,
+        findings=findings,
+        titles=TITLES,
+        too_short=service.too_short(typed),
+        mark=service.mark,
+        sections=_sections(typed, findings),
+    )
+
+
+def _kinds() -> tuple[Kind, ...]:
+    return ("clients", "members", "policies", "vehicles") if may("policies.read") else ("clients", "members")
+
+
+def _sections(typed: str, findings: Findings) -> list[tuple[Kind, str, str]]:
+    """Kind, heading and address of the whole list of each kind that has matches."""
+    return [
+        (kind, TITLES[kind], url_for("search.results", q=typed, kind=kind) if kind in findings.more else "")
+        for kind, rows in findings.rows.items()
+        if rows
+    ]

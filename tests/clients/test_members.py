@@ -1,0 +1,114 @@
+"""Members of a client: adding, changing, removing and putting back."""
+
+from datetime import date
+
+import pytest
+
+from database_pool import execute_query
+from tests.clients.conftest import trail_of
+
+NEHA = {
+    "name": "Neha Mehta",
+    "relation": "spouse",
+    "date_of_birth": "5/6/1988",
+    "gender": "female",
+    "phone": "98200 99999",
+    "nominee": "Rohan Mehta",
+}
+
+
+@pytest.fixture
+def family(clerk, add_client):
+    """A client with Neha as the only member; answers the client's address and Neha's row."""
+    client = add_client(client_type="firm")
+    here = f"/clients/{client['client_id']}"
+    assert clerk.submit(f"{here}/members/new", NEHA).location == f"{here}#members"
+    return here, row(here)
+
+
+def row(here):
+    return execute_query("members", filters={"client_id_eq": here.rsplit("/", 1)[1]}).data[0]
+
+
+def test_a_member_is_stored_with_every_field_and_noted(family):
+    here, member = family
+    assert (
+        member["name"],
+        member["relation"],
+        member["date_of_birth"],
+        member["gender"],
+        member["phone"],
+        member["nominee"],
+    ) == ("Neha Mehta", "spouse", date(1988, 6, 5), "female", "+919820099999", "Rohan Mehta")
+    assert trail_of(here.rsplit("/", 1)[1])[0]["record_type"] == "member"
+
+
+def test_a_member_can_be_changed_and_every_optional_field_cleared(clerk, family):
+    here, member = family
+    answer = clerk.submit(
+        f"{here}/members/{member['member_id']}",
+        {
+            "name": "Neha M. Shah",
+            "relation": "partner",
+            "date_of_birth": "",
+            "gender": "",
+            "phone": "",
+            "nominee": "",
+            "version": "1",
+        },
+    )
+    assert answer.status_code == 303
+    after = row(here)
+    assert [after[name] for name in ("name", "relation", "date_of_birth", "gender", "phone", "nominee")] == [
+        "Neha M. Shah",
+        "partner",
+        None,
+        None,
+        None,
+        None,
+    ]
+
+
+def test_the_second_of_two_colleagues_sees_both_versions_of_a_member(clerk, colleague, family):
+    here, member = family
+    at = f"{here}/members/{member['member_id']}"
+    assert clerk.submit(at, {**NEHA, "nominee": "First", "version": "1"}).status_code == 303
+    answer = colleague.submit(at, {**NEHA, "nominee": "Second", "version": "1"})
+    assert answer.status_code == 409 and "First" in answer.text and "Second" in answer.text
+    assert row(here)["nominee"] == "First"
+
+
+def test_a_removed_member_is_listed_apart_and_can_be_put_back(clerk, family):
+    here, member = family
+    assert clerk.submit(f"{here}/members/{member['member_id']}/remove", {"version": "1"}).status_code == 303
+    page = clerk.get(here).text
+    assert "Removed members (1)" in page and "No members yet" in page
+    assert clerk.submit(f"{here}/members/{member['member_id']}/restore", {"version": "2"}).status_code == 303
+    assert "Removed members" not in clerk.get(here).text
+    assert [entry["action"] for entry in trail_of(here.rsplit("/", 1)[1])][:3] == ["restore", "delete", "add"]
+
+
+def test_a_button_pressed_on_an_old_page_does_nothing_and_says_so(clerk, family):
+    here, member = family
+    at = f"{here}/members/{member['member_id']}"
+    clerk.submit(at, {**NEHA, "nominee": "Newer", "version": "1"})
+    answer = clerk.submit(f"{at}/remove", {"version": "1"}, follow_redirects=True)
+    assert "a colleague changed this record meanwhile" in answer.text and row(here)["deleted_at"] is None
+
+
+def test_a_member_named_on_a_live_policy_cannot_be_removed(clerk, family, live_policy):
+    here, member = family
+    live_policy(here.rsplit("/", 1)[1], member["member_id"])
+    answer = clerk.submit(f"{here}/members/{member['member_id']}/remove", {"version": "1"})
+    assert answer.status_code == 422 and "is named on a live or pending policy" in answer.text
+    assert row(here)["deleted_at"] is None
+
+
+@pytest.mark.parametrize("number", ["0", "987654321", "9" * 30])
+def test_a_member_of_somebody_else_is_not_found_here(clerk, family, add_client, number):
+    here, member = family
+    assert clerk.get(f"{here}/members/{number}").status_code == 404
+    other = add_client()
+    assert clerk.get(f"/clients/{other['client_id']}/members/{member['member_id']}").status_code == 404
+    answer = clerk.submit(f"/clients/{other['client_id']}/members/{member['member_id']}", {**NEHA, "version": "1"})
+    assert answer.status_code == 404

@@ -33,6 +33,7 @@ def connect(app: Flask) -> None:
     app.before_request(_give_request_id)
     app.before_request(_refuse_unknown_hosts)
     app.before_request(_refuse_junk)
+    app.before_request(_limit_plain_forms)
     app.after_request(_protect)
 
 
@@ -93,6 +94,12 @@ def _refuse_junk() -> None:
             abort(400, "The address contains characters that cannot be read.")
         if "\0" in text:
             abort(400, "The address contains characters that cannot be read.")
+
+
+def _limit_plain_forms() -> None:
+    """Werkzeug's limit on form fields counts multipart forms alone; the others are read as a whole."""
+    if request.mimetype == "application/x-www-form-urlencoded":
+        request.max_content_length = current_app.config["MAX_FORM_MEMORY_SIZE"]
 
 
 def _protect(response: Response) -> Response:

@@ -11,7 +11,7 @@ from portal.demo.records import ClientFile
 from portal.demo.terms import Terms
 
 # Policies sold to one client in all the years, of a hundred clients.
-POLICIES_PER_CLIENT = ((1, 53), (2, 24), (3, 12), (4, 6), (5, 3), (6, 1.3), (7, 0.5), (8, 0.2))
+POLICIES_PER_CLIENT = ((1, 52), (2, 25), (3, 12), (4, 6), (5, 3), (6, 1.3), (7, 0.5), (8, 0.2))
 # What nobody buys twice.
 ONCE = frozenset({"floater", "top-up", "accident", "group", "home", "small business", "medium business", "term"})
 

@@ -90,7 +90,7 @@ PRODUCTS = (
     Product("accident", "Personal accident plan", "health", "personal accident",
             2.5, 0.03, 1_350, 0.6, 0.88, 15, 0.02, 0.01),
     Product("group", "Group health plan for employees", "health", "group",
-            1.5, 1.0, 165_000, 0.45, 0.88, 7.5, 0.09, 0.45, is_group=True, kinds="health or general"),
+            1.3, 1.0, 165_000, 0.45, 0.88, 7.5, 0.09, 0.45, is_group=True, kinds="health or general"),
     Product("home", "Bharat Griha Raksha", "fire", "dwelling", 1.8, 0, 4_300, 0.6, 0.87, 15, 0.03, 0.005),
     Product("small business", "Bharat Sookshma Udyam Suraksha", "fire", "small business",
             3.0, 0.6, 11_800, 0.7, 0.90, 15, 0.03, 0.01),
@@ -102,7 +102,7 @@ PRODUCTS = (
             2.6, 0, 19_500, 0.5, 0.93, 6, 0, 0, first_year_commission=25, kinds="life"),
     Product("savings", "Endowment savings plan", "life", "savings",
             5.2, 0, 34_000, 0.6, 0.88, 5, 0, 0, first_year_commission=25, kinds="life"),
-    Product("travel", "Overseas travel plan", "travel", "", 4.8, 0.06, 2_600, 0.6, 0, 18, 0, 0, kinds="general"),
+    Product("travel", "Overseas travel plan", "travel", "", 4.5, 0.06, 2_600, 0.6, 0, 18, 0, 0, kinds="general"),
 )
 # fmt: on
 

@@ -1,9 +1,11 @@
 """Policies through the years: sold once, then renewed or lost, term by term up to the day of seeding."""
 
+from calendar import monthrange
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from itertools import accumulate
 from random import Random
 from typing import Any
 
@@ -15,6 +17,7 @@ from portal.policies.premium import Tax, calculate, choose_tax, commission
 
 # Of a hundred sales, in which month cover starts: financial-year end and the festival season lead.
 MONTH_WEIGHTS = (85, 80, 125, 80, 75, 75, 75, 80, 82, 92, 84, 67)
+WINDOW_DAYS = 967  # 01/04/2024 to 23/11/2026: three financial years and nearly three terms of a policy
 GRACE_DAYS = {"health": 30, "life": 30}
 UNDECIDED_DAYS = 10  # how long a motor or fire policy that ran out stays on the list before it counts as lost
 EARLY_DAYS = 20  # renewals are written at most so long before the day
@@ -49,16 +52,12 @@ class Terms:
         self._today = today
         self._rules = gst_rules
         self._taxes: dict[tuple[str, date, bool], Tax] = {}
-        self._months = _months_until(today)
+        self._days = _days_until(today)
 
     def first_day(self) -> date:
-        """A day on which some policy was sold: within this financial year or the two before it, not after today."""
-        starts, weights = self._months
-        month = self._rng.choices(starts, weights)[0]
-        following = (month.replace(day=28) + timedelta(days=4)).replace(day=1)
-        return month + timedelta(
-            days=self._rng.randrange((min(following, self._today + timedelta(days=1)) - month).days)
-        )
+        """A day of the last two years and eight months on which some policy was sold, today included."""
+        days, weights = self._days
+        return self._rng.choices(days, cum_weights=weights)[0]
 
     def office_hour(self, day: date, *, early: int = 0) -> datetime:
         """An hour of office time up to so many days before, and never later than yesterday evening."""
@@ -252,14 +251,7 @@ def _pick(rng: Random, weighted: Weighted) -> Any:
     return rng.choices(choices, weights)[0]
 
 
-def _months_until(today: date) -> tuple[list[date], list[float]]:
-    """First days of the months of three financial years up to today, with weights; the running month counts in part."""
-    first = date(today.year - (2 if today.month >= 4 else 3), 4, 1)
-    months, weights = [], []
-    while first <= today:
-        following = (first + timedelta(days=32)).replace(day=1)
-        part = min(1.0, ((today - first).days + 1) / (following - first).days)
-        months.append(first)
-        weights.append(MONTH_WEIGHTS[first.month - 1] * part)
-        first = following
-    return months, weights
+def _days_until(today: date) -> tuple[list[date], list[float]]:
+    """The days of the window up to today, with the weights of their months summed up, as Random.choices wants them."""
+    days = [today - timedelta(days=ago) for ago in range(WINDOW_DAYS)]
+    return days, list(accumulate(MONTH_WEIGHTS[day.month - 1] / monthrange(day.year, day.month)[1] for day in days))

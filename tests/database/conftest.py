@@ -63,7 +63,7 @@ def backend(
     elif request.param == "pooler":
         settings = portal_settings(data_dir, DATABASE_URL=request.getfixturevalue("pooler").address(name))
     else:
-        lite = SupabaseLite(embedded_server, name)
+        lite = SupabaseLite(embedded_server.folder, embedded_server.port, name)
         lite.start()
         settings = portal_settings(data_dir, SUPABASE_URL=lite.url, SUPABASE_KEY=lite.secret_key)
     with point_portal_at(settings), psycopg.connect(embedded_server.address(name), autocommit=True) as sql:

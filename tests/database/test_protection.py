@@ -81,7 +81,7 @@ def test_the_portals_role_may_do_all_it_needs(sql):
 def lite(embedded_server, fresh_database):
     if reason := supabase_lite.missing():
         pytest.skip(reason)
-    server = SupabaseLite(embedded_server, fresh_database())
+    server = SupabaseLite(embedded_server.folder, embedded_server.port, fresh_database())
     server.start()
     yield server
     server.remove()
@@ -110,7 +110,7 @@ def test_a_project_without_the_schema_is_told_which_files_to_apply(embedded_serv
     if reason := supabase_lite.missing():
         pytest.skip(reason)
     embedded_server.create_database("without_schema")
-    server = SupabaseLite(embedded_server, "without_schema")
+    server = SupabaseLite(embedded_server.folder, embedded_server.port, "without_schema")
     server.start()
     pool = DatabasePool(
         configuration=portal_settings(data_dir, SUPABASE_URL=server.url, SUPABASE_KEY=server.secret_key)

@@ -17,7 +17,7 @@ STOPS_WITHIN = 40.0
 
 
 class RunningPortal:
-    """gunicorn with the project's configuration. `given` are settings; without a database among them it brings its own."""
+    """gunicorn with the project's configuration. `given` are settings; without a database it brings its own."""
 
     def __init__(self, *, workers: int = 2, **given: str) -> None:
         self.folder = server_folder("gunicorn")

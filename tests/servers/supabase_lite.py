@@ -8,7 +8,6 @@ import threading
 import urllib.request
 from pathlib import Path
 
-from tests.servers.postgres import PostgresServer
 from tests.servers.processes import end_process, free_port, remove_folder, server_folder, wait_for
 
 HERE = Path(__file__).parent
@@ -40,7 +39,8 @@ def missing() -> str | None:
 class SupabaseLite:
     """One server for one database. It is started again whenever it dies, as a hosted one would be."""
 
-    def __init__(self, postgres: PostgresServer, database: str) -> None:
+    def __init__(self, socket_folder: Path, port: int, database: str) -> None:
+        """Stands before the database of that name on the server whose unix socket lies in `socket_folder`."""
         self.folder = server_folder("lite")
         self.log = self.folder / "log"
         self.port = free_port()
@@ -58,8 +58,8 @@ class SupabaseLite:
             "SUPABASE_SECRET_KEY": self.secret_key,
             "LITE_JWT_SECRET": secrets.token_urlsafe(48),
             # postgres.js understands no URL with a socket folder in it: the folder goes by the environment.
-            "PGHOST": str(postgres.folder),
-            "PGPORT": str(postgres.port),
+            "PGHOST": str(socket_folder),
+            "PGPORT": str(port),
             "PGUSER": "postgres",
             "LITE_DB_URL": f"postgres:///{database}?client_min_messages=warning",
         }

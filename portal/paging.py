@@ -224,6 +224,8 @@ def _read_cursor(text: str, sort: Sort, descending: bool) -> Cursor | None:
         word, backwards, start, value, key = content
         if word != _sort_word(sort, descending) or type(backwards) is not bool or type(start) is not int:
             return None
+        if not isinstance(key, str) or not isinstance(value, str | None):
+            return None
         if not 0 <= start < 10**9 or (value is None and not sort.nullable):
             return None
         read_value, read_key = READERS[sort.kind], READERS[sort.key_kind]

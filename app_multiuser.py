@@ -57,7 +57,8 @@ def create_app(settings: config.Settings | None = None) -> Flask:
         app.cli.add_command(command)
     _equip_templates(app)
     access.check_every_view_declares_access(app)
-    app.wsgi_app = protection.behind_proxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
+    app.wsgi_app = protection.front_door(  # type: ignore[method-assign, assignment]
+        app.wsgi_app, base_url=settings.app_base_url, proxies=settings.trusted_proxies)
     return app
 
 

@@ -27,7 +27,6 @@ CAST = {
     "accounts": ("Dilip Joshi", "accounts"),
     "reader": ("Esha Kulkarni", "read-only"),
 }
-TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 
 passwords.use_hasher(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
@@ -37,14 +36,24 @@ class Browser(FlaskClient):
 
     def token(self) -> str:
         """The form token of this browser's session, signed in or not."""
-        page = self.get("/account", follow_redirects=True)
-        found = TOKEN.search(page.text)
-        assert found, f"no form on the page: {page.status}"
-        return found[1]
+        return found(r'name="csrf_token" value="([^"]+)"', self.get("/account", follow_redirects=True).text)
+
+    def session_cookie(self) -> str:
+        """What the browser holds, to be replayed by a thief."""
+        cookie = self.get_cookie("session")
+        assert cookie is not None
+        return cookie.value
 
     def submit(self, path: str, data: dict[str, Any] | None = None, **options: Any) -> TestResponse:
         """Posts a form of the portal to `path`, with its token."""
         return self.post(path, data={"csrf_token": self.token(), **(data or {})}, **options)
+
+
+def found(pattern: str, page: str) -> str:
+    """The part of a page that a pattern's first group matches; fails when it is not there."""
+    match = re.search(pattern, page)
+    assert match, f"{pattern!r} is not on the page:\n{page}"
+    return match[1]
 
 
 def email_of(who: str) -> str:

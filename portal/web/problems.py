@@ -109,6 +109,9 @@ def _answer_database_error(error: database_pool.DatabaseError) -> Response:
     if isinstance(error, database_pool.PoolExhausted | database_pool.Unavailable | database_pool.Aborted):
         current_app.logger.error("database not available: %s", type(error).__name__)
         return problem(503)
+    if isinstance(error, database_pool.TookTooLong):
+        current_app.logger.error("statement cancelled by its timeout", exc_info=error)
+        return problem(503, "This takes longer than the portal allows. Narrow it down, or try again later.")
     return _answer_unexpected(error)
 
 

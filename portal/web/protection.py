@@ -4,12 +4,15 @@ import ipaddress
 import re
 import uuid
 from collections.abc import Callable, Iterable
+from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from flask import Flask, Response, abort, current_app, g, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+UNKNOWN_HOST = "portal.unknown_host"
 THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -37,16 +40,23 @@ def connect(app: Flask) -> None:
     app.after_request(_protect)
 
 
-def behind_proxies(app: Callable[..., Iterable[bytes]], proxies: Iterable[Network]) -> Callable[..., Iterable[bytes]]:
-    """A WSGI application that believes X-Forwarded-For and X-Forwarded-Proto from these addresses and from no other."""
-    networks = list(proxies)
-    fixed = ProxyFix(app, x_for=1, x_proto=1, x_host=0, x_port=0, x_prefix=0)
+def front_door(app: WSGIApplication, *, base_url: str, proxies: Iterable[Network]) -> WSGIApplication:
+    """The application behind two checks that must come before Flask reads the request.
 
-    def serve(environ: dict[str, object], start_response: Callable[..., object]) -> Iterable[bytes]:
-        chosen = fixed if _comes_from(str(environ.get("REMOTE_ADDR", "")), networks) else app
-        return chosen(environ, start_response)  # type: ignore[arg-type]
+    X-Forwarded-For and X-Forwarded-Proto are believed from `proxies` and from nobody else. A Host that is not ours is
+    replaced and marked: links are made from APP_BASE_URL, so it could poison none, but somebody else's page must not
+    reach the portal through a name it controls (DNS rebinding). The mark makes the answer a 400 page.
+    """
+    networks, ours = list(proxies), urlsplit(base_url).hostname or ""
+    fixed: WSGIApplication = ProxyFix(app, x_for=1, x_proto=1, x_host=0, x_port=0, x_prefix=0)
 
-    return serve if networks else app
+    def serve(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if not _is_known(environ.get("HTTP_HOST", ""), ours):
+            environ["HTTP_HOST"], environ[UNKNOWN_HOST] = "localhost", True
+        trusted = bool(networks) and _comes_from(environ.get("REMOTE_ADDR", ""), networks)
+        return (fixed if trusted else app)(environ, start_response)
+
+    return serve
 
 
 def _comes_from(address: str, networks: Iterable[Network]) -> bool:
@@ -63,16 +73,18 @@ def _give_request_id() -> None:
 
 
 def _refuse_unknown_hosts() -> None:
-    """Links are made from APP_BASE_URL, so another Host cannot poison them. It is refused all the same, so that
-    somebody else's page cannot reach the portal through a name it controls (DNS rebinding)."""
-    host = (request.environ.get("HTTP_HOST") or "").lower()
-    name = (urlsplit(f"//{host}").hostname or "") if re.fullmatch(r"[a-z0-9.:\[\]-]{1,255}", host) else ""
-    ours = urlsplit(current_app.config["APP_BASE_URL"]).hostname
-    if name in THIS_MACHINE or (ours in THIS_MACHINE and _is_address(name)):
-        return
-    if not name or name != ours:
+    if UNKNOWN_HOST in request.environ:
         current_app.logger.warning("request for an unknown host refused")
         abort(400, "This address is not known to the portal. Its administrator can set it as APP_BASE_URL.")
+
+
+def _is_known(host: str, ours: str) -> bool:
+    """Whether a Host header names this portal: the public name, this machine, or while there is none a bare address."""
+    written = re.fullmatch(r"(?:\[([0-9a-f:.]{2,45})\]|([a-z0-9.-]{1,253}))(?::[0-9]{1,5})?", host.lower())
+    if written is None:
+        return False
+    name = written[1] or written[2]
+    return name in THIS_MACHINE or name == ours or (ours in THIS_MACHINE and _is_address(name))
 
 
 def _is_address(name: str) -> bool:

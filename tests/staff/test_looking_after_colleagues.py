@@ -1,14 +1,13 @@
 """The users page of administrators: inviting, roles, disabling, new passwords."""
 
-import re
 import threading
 
 import pytest
 
 from database_pool import Conflict, execute_query, transaction
 from portal.audit import Actor
-from portal.staff import queries, service
-from tests.cast import CAST, PASSWORD, email_of, make_cast, sign_in, visitor
+from portal.staff import service
+from tests.cast import CAST, PASSWORD, email_of, found, make_cast, sign_in, visitor
 
 
 @pytest.fixture
@@ -20,12 +19,16 @@ def stored(user_id):
     return execute_query("users", filters={"user_id": user_id}).data[0]
 
 
+def account(email):
+    return execute_query("users", filters={"email": email}).data[0]
+
+
 def invite(browser, email="ravi@example.in", name="Ravi Shah", role="staff"):
     return browser.submit("/users/new", {"email": email, "name": name, "role": role})
 
 
 def secret_of(answer):
-    return re.search(r'class="secret">([^<]+)<', answer.text)[1]
+    return found(r'class="secret">([^<]+)<', answer.text)
 
 
 def test_the_list_shows_everybody_with_role_and_state(administrator):
@@ -40,8 +43,9 @@ def test_an_invited_colleague_signs_in_with_the_one_time_password_and_chooses_an
     newcomer = visitor(app)
     assert newcomer.submit("/login", {"email": "new@example.in", "password": secret}).status_code == 303
     assert newcomer.get("/").headers["Location"] == "/account/password"
-    answer = newcomer.submit("/account/password", {
-        "current_password": secret, "new_password": PASSWORD, "new_password_again": PASSWORD})
+    answer = newcomer.submit(
+        "/account/password", {"current_password": secret, "new_password": PASSWORD, "new_password_again": PASSWORD}
+    )
     assert answer.headers["Location"] == "/"
 
 
@@ -68,12 +72,16 @@ def test_an_address_can_have_only_one_account(administrator):
     ("email", "x" * 300 + "@example.in"), ("email", "a\x00@example.in"),
 ])  # fmt: skip
 def test_what_cannot_be_is_refused_beside_its_field(administrator, field, typed):
-    answer = administrator.submit("/users/new", {"email": "odd@example.in", "name": "Odd One", "role": "staff", field: typed})
+    answer = administrator.submit(
+        "/users/new", {"email": "odd@example.in", "name": "Odd One", "role": "staff", field: typed}
+    )
     assert answer.status_code == 422
     assert f'id="f-{field}-error"' in answer.text
 
 
-@pytest.mark.parametrize("name", ["O'Brien-D'Souza 😀", "<script>alert(1)</script>", "Robert'); drop table users;--", "{{ 7*7 }} Jinja"])
+@pytest.mark.parametrize(
+    "name", ["O'Brien-D'Souza 😀", "<script>alert(1)</script>", "Robert'); drop table users;--", "{{ 7*7 }} Jinja"]
+)
 def test_names_are_shown_as_they_are_written(administrator, name):
     answer = invite(administrator, f"n{abs(hash(name))}@example.in", name=name)
     assert answer.status_code == 200
@@ -86,11 +94,14 @@ def test_names_are_shown_as_they_are_written(administrator, name):
 def test_a_new_role_counts_at_once(app, administrator):
     invite(administrator, "rise@example.in", role="staff")
     row = execute_query("users", filters={"email": "rise@example.in"}).data[0]
-    answer = administrator.submit(f"/users/{row['user_id']}", {
-        "name": row["name"], "role": "manager", "version": row["version"]})
+    answer = administrator.submit(
+        f"/users/{row['user_id']}", {"name": row["name"], "role": "manager", "version": row["version"]}
+    )
     assert answer.status_code == 303
     assert stored(row["user_id"])["role"] == "manager"
-    trail = execute_query("audit", filters={"record_type": "user", "record_id": str(row["user_id"]), "action": "changed"})
+    trail = execute_query(
+        "audit", filters={"record_type": "user", "record_id": str(row["user_id"]), "action": "changed"}
+    )
     assert trail.data[0]["before"] == {"role": "staff"}
     assert trail.data[0]["after"] == {"role": "manager"}
 
@@ -109,8 +120,10 @@ def test_nobody_changes_the_own_role_or_shuts_oneself_out(administrator):
 
 def test_of_two_administrators_who_remove_each_other_one_stays(app):
     with transaction() as tx:
-        tx.insert("users", [{"email": f"{name}@example.in", "name": name, "role": "administrator"} for name in ("one", "two")])
-    one, two = (queries.credentials_of(f"{name}@example.in") for name in ("one", "two"))
+        tx.insert(
+            "users", [{"email": f"{name}@example.in", "name": name, "role": "administrator"} for name in ("one", "two")]
+        )
+    one, two = (account(f"{name}@example.in") for name in ("one", "two"))
     refused = []
 
     def disable(actor, target):
@@ -134,11 +147,10 @@ def test_of_two_administrators_who_remove_each_other_one_stays(app):
 def test_an_administrator_who_lost_the_role_meanwhile_takes_it_from_nobody(app):
     with transaction() as tx:
         tx.insert("users", {"email": "was@example.in", "name": "Was", "role": "manager"})
-    former = queries.credentials_of("was@example.in")
-    target = queries.credentials_of(email_of("administrator"))
+    former, target = account("was@example.in"), account(email_of("administrator"))
     with pytest.raises(Conflict), transaction() as tx:
         service.set_access(tx, Actor(former["user_id"]), target, active=False, version=target["version"])
-    assert queries.credentials_of(email_of("administrator"))["is_active"]
+    assert account(email_of("administrator"))["is_active"]
 
 
 def test_a_forgotten_password_is_replaced_and_the_old_one_is_dead(app, administrator):
@@ -183,5 +195,7 @@ def test_a_colleague_who_does_not_exist_is_a_plain_404(administrator, number):
 @pytest.mark.parametrize("version", ["", "0", "-1", "x", "99999999999", "1; drop table users"])
 def test_an_odd_version_changes_nothing(administrator, version):
     own = make_cast()["staff"]
-    assert administrator.submit(f"/users/{own}", {"name": "X Y", "role": "staff", "version": version}).status_code == 422
+    assert (
+        administrator.submit(f"/users/{own}", {"name": "X Y", "role": "staff", "version": version}).status_code == 422
+    )
     assert stored(own)["name"] != "X Y"

@@ -17,19 +17,32 @@ def stored(who):
 def clerk(app):
     yield sign_in(app, "staff")
     with transaction() as tx:
-        tx.update("users", {"password_hash": passwords.hashed(PASSWORD), "must_change_password": False, "theme": "system"},
-                  filters={"user_id_eq": make_cast()["staff"]})
+        tx.update(
+            "users",
+            {"password_hash": passwords.hashed(PASSWORD), "must_change_password": False, "theme": "system"},
+            filters={"user_id_eq": make_cast()["staff"]},
+        )
         tx.delete("sign_in_brakes", filters={"failures_gte": 0})
 
 
 def change(browser, current=PASSWORD, new=NEW, again=None):
-    return browser.submit("/account/password", {
-        "current_password": current, "new_password": new, "new_password_again": new if again is None else again})
+    return browser.submit(
+        "/account/password",
+        {"current_password": current, "new_password": new, "new_password_again": new if again is None else again},
+    )
 
 
 def test_name_phone_and_looks_are_saved(clerk):
-    answer = clerk.submit("/account", {"name": "Charu N. Nair", "phone": "98200 12345", "theme": "dark",
-                                       "density": "compact", "version": stored("staff")["version"]})
+    answer = clerk.submit(
+        "/account",
+        {
+            "name": "Charu N. Nair",
+            "phone": "98200 12345",
+            "theme": "dark",
+            "density": "compact",
+            "version": stored("staff")["version"],
+        },
+    )
     assert answer.status_code == 303
     page = clerk.get("/account").text
     assert 'data-theme="dark"' in page
@@ -44,8 +57,18 @@ def test_an_empty_phone_clears_it(clerk):
 
 
 def test_role_and_rights_cannot_be_slipped_in(clerk):
-    clerk.submit("/account", {"name": "Charu Nair", "role": "administrator", "is_active": "on", "user_id": "1",
-                              "must_change_password": "", "email": "other@example.in", "version": stored("staff")["version"]})
+    clerk.submit(
+        "/account",
+        {
+            "name": "Charu Nair",
+            "role": "administrator",
+            "is_active": "on",
+            "user_id": "1",
+            "must_change_password": "",
+            "email": "other@example.in",
+            "version": stored("staff")["version"],
+        },
+    )
     row = stored("staff")
     assert (row["role"], row["email"]) == ("staff", email_of("staff"))
 
@@ -114,7 +137,9 @@ def test_the_new_password_must_be_typed_twice_alike(clerk):
     assert "differ" in change(clerk, again="seven yellow autos").text
 
 
-@pytest.mark.parametrize("new", ["  spaces at both ends  ", "पावसाळी संध्याकाळ एक", "😀😁😂🤣😃😄😅😆😉😊😋😎", "semi;colon'quote\"<b>"])
+@pytest.mark.parametrize(
+    "new", ["  spaces at both ends  ", "पावसाळी संध्याकाळ एक", "😀😁😂🤣😃😄😅😆😉😊😋😎", "semi;colon'quote\"<b>"]
+)
 def test_any_character_may_be_in_a_password(app, clerk, new):
     assert change(clerk, new=new).status_code == 303
     assert sign_in(app, "staff", new)

@@ -41,8 +41,11 @@ def test_a_role_or_permission_that_does_not_exist_allows_nothing():
 
 def pages(app):
     """Every address that can be opened without a number in it."""
-    return [(str(rule), app.view_functions[rule.endpoint].access) for rule in app.url_map.iter_rules()
-            if "GET" in rule.methods and not rule.arguments]
+    return [
+        (str(rule), app.view_functions[rule.endpoint].access)
+        for rule in app.url_map.iter_rules()
+        if "GET" in rule.methods and not rule.arguments
+    ]
 
 
 def some_address(app, rule):

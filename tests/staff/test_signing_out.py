@@ -10,7 +10,7 @@ def is_in(browser):
 
 def test_a_cookie_kept_from_before_signing_out_is_refused(app):
     browser = sign_in(app, "staff")
-    kept = browser.get_cookie("session").value
+    kept = browser.session_cookie()
     assert browser.submit("/logout").status_code == 303
     thief = visitor(app)
     thief.set_cookie("session", kept)
@@ -75,7 +75,9 @@ def test_a_new_role_begins_with_a_new_sign_in(app):
     administrator = sign_in(app, "administrator")
     administrator.submit(f"/users/{user_id}", {"name": stored["name"], "role": "staff", "version": stored["version"]})
     assert not is_in(browser)
-    administrator.submit(f"/users/{user_id}", {"name": stored["name"], "role": "read-only", "version": stored["version"] + 1})
+    administrator.submit(
+        f"/users/{user_id}", {"name": stored["name"], "role": "read-only", "version": stored["version"] + 1}
+    )
 
 
 def test_a_made_up_or_forged_cookie_signs_nobody_in(app):
@@ -84,7 +86,7 @@ def test_a_made_up_or_forged_cookie_signs_nobody_in(app):
         browser.set_cookie("session", cookie)
         assert not is_in(browser)
     guesser = visitor(app)
-    with guesser.session_transaction() as session:   # signed rightly, but with a token that no row knows
+    with guesser.session_transaction() as session:  # signed rightly, but with a token that no row knows
         session["token"] = "guess"
     assert not is_in(guesser)
 

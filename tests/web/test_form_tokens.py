@@ -1,0 +1,114 @@
+"""Every change needs the token of the session that asks for it, and a form that came too late loses nothing."""
+
+import re
+
+import pytest
+
+from database_pool import execute_query
+from tests.cast import found, make_cast, sign_in, visitor
+
+
+def changing_routes(app):
+    for rule in app.url_map.iter_rules():
+        for method in rule.methods & {"POST", "PUT", "PATCH", "DELETE"}:
+            values = {}
+            for name, converter in rule._converters.items():
+                words = re.findall(r"[a-z]{3,}", str(getattr(converter, "items", "")))
+                values[name] = words[0] if words and "Any" in type(converter).__name__ else 1
+            yield method, app.url_map.bind("localhost").build(rule.endpoint, values, method=method)
+
+
+def test_no_route_changes_anything_without_the_token(app):
+    browser = sign_in(app, "administrator")
+    routes = list(changing_routes(app))
+    assert len(routes) > 8
+    for method, path in routes:
+        for token in ({}, {"csrf_token": ""}, {"csrf_token": "made-up"}):
+            assert browser.open(path, method=method, data=token).status_code == 400, f"{method} {path}"
+
+
+def test_the_token_of_another_session_is_worth_nothing(app):
+    mine, theirs = sign_in(app, "staff"), sign_in(app, "reader")
+    assert theirs.post("/account/theme", data={"csrf_token": mine.token(), "theme": "dark"}).status_code == 400
+
+
+def test_json_without_the_token_is_refused_as_well(app):
+    browser = sign_in(app, "staff")
+    answer = browser.post("/account/theme", json={"theme": "dark"}, headers={"Accept": "application/json"})
+    assert answer.status_code == 400
+    assert answer.content_type == "application/problem+json"
+
+
+def test_the_method_cannot_be_slipped_into_a_form(app):
+    browser = sign_in(app, "staff")
+    assert browser.get("/logout?_method=POST").status_code == 405
+    assert browser.get("/logout", headers={"X-HTTP-Method-Override": "POST"}).status_code == 405
+
+
+OURS = {"Sec-Fetch-Site": "same-origin"}
+
+
+def test_a_form_that_was_open_too_long_can_be_sent_again_with_all_it_held(app):
+    browser = sign_in(app, "staff")
+    version = execute_query("users", filters={"user_id": make_cast()["staff"]}).data[0]["version"]
+    typed = {"csrf_token": "old", "name": 'Charu "C" <Nair> & co', "phone": "", "version": version}
+    page = browser.post("/account", data=typed, headers=OURS)
+    assert page.status_code == 400
+    assert "send it again" in page.text.lower()
+    assert "&lt;Nair&gt;" in page.text
+    token = found(r'name="csrf_token" value="([^"]+)"', page.text)
+    kept = dict(re.findall(r'<input type="hidden" name="(name|phone|version)" value="([^"]*)"', page.text))
+    assert kept["version"] == str(version)
+    again = browser.post("/account", data={"csrf_token": token, "name": "Charu Nair", "version": kept["version"]})
+    assert again.status_code == 303
+
+
+def test_a_form_sent_after_the_session_ended_is_kept_until_one_has_signed_in_again(app):
+    browser = sign_in(app, "staff")
+    token = browser.token()
+    browser.submit("/logout")
+    page = browser.post("/account", data={"csrf_token": token, "name": "Typed with care"}, headers=OURS)
+    assert page.status_code == 401
+    assert "Typed with care" in page.text
+    assert 'href="/login"' in page.text
+
+
+def test_a_form_from_another_site_is_not_offered_for_sending(app):
+    browser = sign_in(app, "staff")
+    for headers in (
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Origin": "https://evil.example"},
+        {"Referer": "https://evil.example/localhost"},
+        {"Origin": "null"},
+        {},
+    ):
+        page = browser.post("/account", data={"name": "Planted"}, headers=headers)
+        assert page.status_code == 400
+        assert "Planted" not in page.text
+
+
+def test_passwords_are_not_kept_on_that_page(app):
+    page = visitor(app).post("/login", data={"email": "a@example.in", "password": "very secret words"}, headers=OURS)
+    assert page.status_code == 400
+    assert "very secret words" not in page.text
+    assert "Passwords are not kept" in page.text
+
+
+@pytest.mark.parametrize("path", ["/login", "/account"])
+def test_more_than_a_form_can_hold_is_refused_in_clear_words(app, path):
+    browser = sign_in(app, "staff") if path == "/account" else visitor(app)
+    answer = browser.submit(path, {"name": "x" * 10_000_000, "email": "a@example.in", "password": "x"})
+    assert answer.status_code == 413
+    assert "too large" in answer.text
+
+
+def test_more_fields_than_any_form_has_are_refused(app):
+    browser = sign_in(app, "staff")
+    answer = browser.submit("/account", {f"field{number}": "x" for number in range(200_000)})
+    assert answer.status_code == 413
+
+
+def test_a_broken_multipart_body_is_no_crash(app):
+    browser = sign_in(app, "staff")
+    answer = browser.post("/account", data=b"--x\r\nnonsense", content_type="multipart/form-data; boundary=x")
+    assert answer.status_code == 400

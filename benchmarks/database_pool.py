@@ -100,7 +100,7 @@ class CountingProxy:
 
 
 def run(ask: Ask, greenlets: int, seconds: float, ids: list[str]) -> tuple[list[list[float]], float]:
-    """The time each call took, by greenlet, while they asked for random clients for `seconds`; and the seconds it took."""
+    """The time of each call, by greenlet, while they asked for random clients for `seconds`; and the time of all."""
     start = time.perf_counter()
     end = start + seconds
 

@@ -49,19 +49,25 @@ def install_requirements(plan: Plan, report: Report, name: str) -> None:
     if code != 0:
         report.fail(f"Packages of {name}", f"{output}\nCheck the network and pip's configuration, then run this again.")
         return
-    marker.write_text(wanted)
+    for file in _with_included(plan.root / name):
+        (plan.venv / f".installed-{file.name}").write_text(fingerprint(file))
     report.done(f"Packages of {name}")
 
 
 def fingerprint(requirements: Path) -> str:
     """A digest of the file, of the files that it includes, and of the Python version."""
     digest = hashlib.sha256(platform.python_version().encode())
-    todo = [requirements]
-    while todo:
-        text = todo.pop().read_text(encoding="utf-8")
-        digest.update(text.encode())
-        todo += [requirements.with_name(name) for name in re.findall(r"^-r\s+(\S+)", text, re.MULTILINE)]
+    for file in _with_included(requirements):
+        digest.update(file.read_bytes())
     return digest.hexdigest()
+
+
+def _with_included(requirements: Path) -> list[Path]:
+    files = [requirements]
+    for file in files:  # grows while it is read
+        included = re.findall(r"^-r\s+(\S+)", file.read_text(encoding="utf-8"), re.MULTILINE)
+        files += [requirements.with_name(name) for name in included]
+    return files
 
 
 def _short(path: Path, plan: Plan) -> str:

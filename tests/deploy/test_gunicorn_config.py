@@ -1,0 +1,258 @@
+"""gunicorn_config.py: values that gunicorn knows, and a server that is fair, discreet and clean at its end."""
+
+import ast
+import http.client
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from gunicorn.config import KNOWN_SETTINGS
+
+from tests.servers.processes import free_port, remove_folder, server_folder, wait_for
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE = (ROOT / "gunicorn_config.py").read_text()
+TREE = ast.parse(SOURCE)
+# A tiny application in place of the portal: what is measured is the server.
+APPLICATION = """
+import time
+def application(environ, start_response):
+    if environ["PATH_INFO"] == "/slow":
+        time.sleep(2)
+    if environ["PATH_INFO"] == "/work":
+        until = time.perf_counter() + 0.005
+        while time.perf_counter() < until:
+            pass
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "2"), ("X-Request-ID", "id-1")])
+    return [b"ok"]
+"""
+
+
+class Server:
+    """gunicorn with the project's configuration around the tiny application."""
+
+    def __init__(self, **given: str) -> None:
+        self.folder = server_folder("tiny")
+        (self.folder / "tiny.py").write_text(APPLICATION)
+        self.port = free_port()
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "DATA_DIR": str(self.folder / "data"),
+            "LOG_DIR": str(self.folder / "logs"),
+            "PORT": str(self.port),
+            "WEB_CONCURRENCY": "1",
+            **given,
+        }
+        self.output = self.folder / "output"
+        self.process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn_config.py")]
+        with self.output.open("ab") as output:
+            process = subprocess.Popen(
+                [*command, "--pythonpath", str(self.folder), "tiny:application"],
+                cwd=self.folder,
+                env=self.environment,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        wait_for(lambda: self.get("/health") == 200, "gunicorn", process=process, log=self.output)
+        return process
+
+    def get(self, path: str) -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request("GET", path, headers={"Referer": "https://x/?name=asha", "User-Agent": "asha"})
+            return connection.getresponse().status
+        except OSError:
+            return 0
+        finally:
+            connection.close()
+
+    def log(self, name: str) -> str:
+        return (self.folder / "logs" / name).read_text()
+
+    def databases(self) -> list[psutil.Process]:
+        """The processes of the embedded PostgreSQL that belongs to this server."""
+        folder = str(self.folder / "data" / "postgres")
+        return [process for process in psutil.process_iter(["cmdline"]) if folder in (process.info["cmdline"] or [])]
+
+    def remove(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(45)
+        remove_folder(self.folder)
+
+
+@pytest.fixture(scope="module")
+def server():
+    running = Server()
+    yield running
+    running.remove()
+
+
+def _names_set() -> set[str]:
+    """The names at the top of the file that are meant for gunicorn."""
+    names = set()
+    for node in TREE.body:
+        if isinstance(node, ast.Assign):
+            names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+        elif isinstance(node, ast.FunctionDef):
+            names.add(node.name)
+    return {name for name in names if name.islower() and not name.startswith("_")}
+
+
+def test_gunicorn_knows_every_name_that_the_file_sets():
+    assert _names_set() <= {setting.name for setting in KNOWN_SETTINGS}
+    assert len(_names_set()) > 20
+
+
+def test_gevent_patches_before_anything_else_is_imported():
+    code = [node for node in TREE.body if not isinstance(node, ast.Expr) or isinstance(node.value, ast.Call)]
+    first, second = code[:2]
+    assert ast.unparse(first) == "from gevent import monkey"
+    assert ast.unparse(second) == "monkey.patch_all()"
+
+
+def test_the_values_follow_the_settings():
+    environment = {
+        "PATH": os.environ["PATH"],
+        "DATA_DIR": str(server_folder("values")),
+        "LOG_DIR": str(server_folder("values")),
+        "PORT": "6123",
+        "WEB_CONCURRENCY": "3",
+        "WEB_CONNECTIONS": "77",
+        "WEB_TIMEOUT": "41",
+        "WEB_GRACEFUL_TIMEOUT": "11",
+        "WEB_MAX_REQUESTS": "900",
+        "WEB_MAX_REQUESTS_JITTER": "90",
+        "TRUSTED_PROXIES": "10.1.0.0/16",
+    }
+    shown = subprocess.run(
+        [sys.executable, "-m", "gunicorn", "-c", "gunicorn_config.py", "--print-config", "wsgi:application"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    ).stdout
+    values = dict(line.split("=", 1) for line in re.sub(r" += ", "=", shown).splitlines() if "=" in line)
+    assert values["bind"] == "['127.0.0.1:6123']"
+    assert (values["workers"], values["worker_connections"]) == ("3", "77")
+    assert (values["timeout"], values["graceful_timeout"]) == ("41", "11")
+    assert (values["max_requests"], values["max_requests_jitter"]) == ("900", "90")
+    assert "10.1.0.0/16" in values["forwarded_allow_ips"]
+    assert (values["preload_app"], values["control_socket_disable"]) == ("True", "True")
+    assert "FairGeventWorker" in values["worker_class"]
+
+
+def test_wrong_settings_stop_the_start_with_one_line_each_and_no_traceback():
+    wrong = subprocess.run(
+        [sys.executable, "-m", "gunicorn", "-c", "gunicorn_config.py", "wsgi:application"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "PORT": "x", "TWILIO_AUTH_TOKEN": "geheim"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert wrong.returncode == 1
+    assert [line.split(":")[0] for line in wrong.stderr.splitlines()] == [
+        "PORT", "TWILIO_ACCOUNT_SID", "TWILIO_WHATSAPP_FROM",
+    ]  # fmt: skip
+    assert "geheim" not in wrong.stderr
+
+
+def test_it_listens_on_this_machine_alone(server):
+    family = {connection.laddr.ip for connection in psutil.Process(server.process.pid).net_connections("tcp")}
+    assert family == {"127.0.0.1"}
+
+
+def test_no_control_socket_is_opened(server):
+    assert psutil.Process(server.process.pid).net_connections("unix") == []
+
+
+def test_the_access_log_has_the_path_and_nothing_of_the_person(server):
+    server.get("/clients/7?q=asha%20menon")
+    server.get("/a%0A[forged]%20line")
+    server.get("/media/signed-token-of-asha/Policy%20Asha.pdf")
+    wait_for(lambda: "/media/" in server.log("access.log"), "the log")
+    text = server.log("access.log")
+    assert '"GET /clients/7 HTTP/1.1" 200 2 bytes' in text
+    assert "/a%0A%5Bforged%5D%20line" in text
+    assert '"GET /media/- HTTP/1.1"' in text
+    assert "id-1" in text
+    assert not re.search(r"asha|127\.0\.0\.1|token", text, re.IGNORECASE)
+    assert all(re.match(r"\[\d\d/\w{3}/\d{4}:", line) for line in text.splitlines())
+
+
+def test_a_busy_connection_lets_the_others_through(server):
+    """Requests that lie in the socket already are not all served before another connection gets its turn."""
+    with socket.create_connection(("127.0.0.1", server.port)) as busy:
+        busy.settimeout(10)
+        threading.Thread(target=_drain, args=[busy], daemon=True).start()
+        busy.sendall(b"GET /work HTTP/1.1\r\nHost: x\r\n\r\n" * 800)  # four seconds of work
+        time.sleep(0.1)
+        began = time.monotonic()
+        assert server.get("/") == 200
+        assert time.monotonic() - began < 2
+
+
+def _drain(connection: socket.socket) -> None:
+    try:
+        while connection.recv(65536):
+            pass
+    except OSError:
+        return
+
+
+@pytest.mark.slow
+def test_term_lets_requests_finish_and_takes_the_embedded_database_along():
+    server = Server()
+    assert len(server.databases()) == 1
+    answers: list[int] = []
+    asking = [threading.Thread(target=lambda: answers.append(server.get("/slow"))) for _ in range(10)]
+    for thread in asking:
+        thread.start()
+    time.sleep(0.7)
+    server.process.send_signal(signal.SIGTERM)
+    for thread in asking:
+        thread.join(20)
+    assert server.process.wait(30) == 0
+    assert answers == [200] * 10
+    assert server.databases() == []
+    assert "Traceback" not in server.output.read_text()
+    server.remove()
+
+
+@pytest.mark.slow
+def test_ctrl_c_in_a_terminal_ends_it_at_once_without_noise():
+    server = Server(WEB_CONCURRENCY="2")
+    os.killpg(server.process.pid, signal.SIGINT)  # the terminal tells every process
+    began = time.monotonic()
+    assert server.process.wait(20) == 0
+    assert time.monotonic() - began < 5
+    assert server.databases() == []
+    assert "Traceback" not in server.output.read_text()
+    server.remove()
+
+
+@pytest.mark.slow
+def test_workers_are_replaced_without_a_lost_request():
+    server = Server(WEB_MAX_REQUESTS="40", WEB_MAX_REQUESTS_JITTER="0")
+    first = {child.pid for child in psutil.Process(server.process.pid).children()}
+    until = time.monotonic() + 20
+    lost = []
+    while first & {child.pid for child in psutil.Process(server.process.pid).children()} and time.monotonic() < until:
+        lost += [status for status in (server.get("/") for _ in range(20)) if status != 200]
+    assert time.monotonic() < until, "no worker was replaced"
+    assert lost == []
+    server.remove()

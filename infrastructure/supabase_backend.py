@@ -24,6 +24,7 @@ Answer = TypeVar("Answer")
 PAGE = 1000  # rows: PostgREST on hosted projects cuts every answer there, silently
 READ_TIMEOUT = 25.0  # seconds; above the 20 the server gives a statement, so that its own answer arrives first
 _RETRY_LATER = {429, 502, 503, 504, 520, 521, 522, 523, 524}
+_NAMED_ERROR = re.compile(r"[0-9A-Z]{5}|PGRST\w+")
 _WRONG_KEY = "the SUPABASE_KEY is refused: use the secret key (sb_secret_...), not the publishable one"
 
 
@@ -182,8 +183,9 @@ def _explain(error: APIError) -> DatabaseError:
     message = error.message or "no reason given"
     if not error.code and "API key" in message:
         return classify("42501", _WRONG_KEY)
-    if error.code and error.code.isdigit() and len(error.code) == 3:
-        return OutcomeUnknown(f"Supabase answered {error.code}", error.code)  # a page of a proxy, not of PostgREST
+    if error.code and not _NAMED_ERROR.fullmatch(error.code):
+        # A proxy's page ("502"), or a server that lost its database before PostgreSQL could say what happened.
+        return OutcomeUnknown(f"Supabase answered with an unnamed error ({error.code}): {message[:200]}", error.code)
     if error.code in ("40001", "40P01", "55P03"):
         return Aborted(message, error.code, error.details, error.hint)
     return classify(error.code or "22000", message, error.details, error.hint)

@@ -1,0 +1,126 @@
+"""A real Chromium on a real portal: gunicorn, a demo agency, a signed-in administrator."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+
+from config import Settings
+from database_pool import execute_query
+from portal.demo import seed
+from tests import cast
+from tests.servers.portal import RunningPortal
+
+AXE = Path(__file__).parents[1] / "servers" / "node_modules" / "axe-core" / "axe.min.js"
+CHROMIUM = next((found for name in ("chromium", "chromium-browser") if (found := shutil.which(name))), None)
+# Chromium asks its maker's servers for updates at every start; a machine without them would wait.
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
+         "--disable-sync", "--no-first-run"]
+WIDTHS = {"desk": 1366, "phone": 360}
+THEMES = ("light", "dark")
+
+
+@dataclass(frozen=True)
+class Agency:
+    """A portal with a small demo book, and records to open in it."""
+
+    url: str
+    paths: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def portal(database: Settings) -> Iterator[RunningPortal]:
+    """The portal under gunicorn, on the module's database."""
+    running = RunningPortal(workers=1, DATABASE_URL=database.database_url or "")
+    running.start()
+    yield running
+    running.remove()
+
+
+@pytest.fixture(scope="module")
+def agency(portal: RunningPortal) -> Agency:
+    """The demo agency, and the addresses of its pages by name."""
+    seed(clients=60)
+    cast.make_cast()
+    client = execute_query("client_list", filters={"live_policies_gte": 2}, order="client_id", limit=1).data[0]
+    member = execute_query("members", filters={"client_id": client["client_id"]}, order="member_id", limit=1).data[0]
+    live = execute_query("policies", columns="line, policy_id", filters={"state": "live"}, order="policy_id desc").data
+    policies = {row["line"]: row["policy_id"] for row in live}
+    return Agency(portal.url, _paths(client["client_id"], member["member_id"], policies))
+
+
+def _paths(client_id: str, member_id: int, policies: dict[str, int]) -> dict[str, str]:
+    motor = policies["motor"]
+    return {
+        "clients": "/clients", "clients filtered": "/clients?q=zzzz", "client": f"/clients/{client_id}",
+        "new client": "/clients/new", "edit client": f"/clients/{client_id}/edit",
+        "new member": f"/clients/{client_id}/members/new",
+        "edit member": f"/clients/{client_id}/members/{member_id}/edit",
+        "policies": "/policies", "policies filtered": "/policies?q=zzzz",
+        "choose policy": "/policies/new",
+        **{f"new {line} policy": f"/policies/new?client_id={client_id}&line={line}"
+           for line in ("health", "motor", "fire", "life", "travel", "other")},
+        **{f"{line} policy": f"/policies/{policy_id}" for line, policy_id in policies.items()},
+        "edit policy": f"/policies/{motor}/edit", "renew policy": f"/policies/{motor}/renewal",
+        "search": "/search?q=me", "search nothing": "/search?q=zzzzzz", "search empty": "/search",
+        "users": "/users", "invite": "/users/new", "account": "/account", "password": "/account/password",
+        "insurers": "/settings/insurers", "products": "/settings/products", "agents": "/settings/agents",
+        "not found": "/clients/NOBODY99",
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    """Drives the browser."""
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed (Debian and Ubuntu: apt-get install chromium)")
+    with sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def chromium(playwright: Playwright) -> Iterator[Browser]:
+    """One browser for all tests."""
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture(scope="module")
+def cookies(chromium: Browser, agency: Agency) -> list[dict[str, object]]:
+    """What the administrator's browser holds after signing in through the login page."""
+    context = chromium.new_context(base_url=agency.url)
+    page = context.new_page()
+    page.goto("/login")
+    page.get_by_label("E-mail").fill(cast.email_of("administrator"))
+    page.get_by_label("Password", exact=True).fill(cast.PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/clients")
+    held = [dict(cookie) for cookie in context.cookies()]
+    context.close()
+    return held
+
+
+@pytest.fixture
+def open_page(chromium: Browser, agency: Agency, cookies: list[dict[str, object]]) -> Iterator[Callable[..., Page]]:
+    """Opens a page of the portal as the administrator: width "desk" or "phone", theme "light" or "dark"."""
+    contexts: list[BrowserContext] = []
+
+    def open_it(
+        path: str, width: str = "desk", theme: str = "light", *, signed_in: bool = True, **options: object
+    ) -> Page:
+        context = chromium.new_context(
+            base_url=agency.url, color_scheme=theme, viewport={"width": WIDTHS[width], "height": 900}, **options)
+        contexts.append(context)
+        if signed_in:
+            context.add_cookies(cookies)
+        page = context.new_page()
+        page.goto(path)
+        return page
+
+    yield open_it
+    for context in contexts:
+        context.close()

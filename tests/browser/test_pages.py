@@ -1,0 +1,99 @@
+"""Every page, wide and narrow, light and dark: accessible, true to the security policy, never scrolling sideways."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser.conftest import AXE, THEMES, WIDTHS, Agency
+
+pytestmark = pytest.mark.slow
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+HTML_VALIDATE = Path(AXE).parents[1] / "html-validate" / "bin" / "html-validate.mjs"
+# Refused forms are pages of their own: the summary, the marked fields, the content kept.
+REFUSED = {
+    "new client": {"phone": "12"}, "invite": {"email": "nobody"}, "new motor policy": {"policy_from": "31/02/2026"},
+}
+
+
+def violations(page: Page) -> list[str]:
+    """What axe-core finds, one line each."""
+    if not AXE.exists():
+        pytest.skip("axe-core is not installed (run `npm ci` in tests/servers)")
+    page.add_script_tag(path=AXE)
+    found = page.evaluate("tags => axe.run(document, {runOnly: {type: 'tag', values: tags}})", RULES)
+    return [f"{page.url} {item['id']}: {node['html'][:120]}" for item in found["violations"] for node in item["nodes"]]
+
+
+def scrolls_sideways(page: Page) -> bool:
+    return bool(page.evaluate("document.documentElement.scrollWidth > window.innerWidth"))
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_page_breaks_a_rule_of_accessibility_or_scrolls_sideways(
+    agency: Agency, open_page: Callable[..., Page], width: str, theme: str
+) -> None:
+    # Only axe itself needs the policy lifted: it is put into the page by a script.
+    page = open_page("/login", width, theme, signed_in=False, bypass_csp=True)
+    problems = violations(page)
+    sideways = [page.url] if scrolls_sideways(page) else []
+    page = open_page("/clients", width, theme, bypass_csp=True)
+    for path in agency.paths.values():
+        page.goto(path)
+        problems += violations(page)
+        sideways += [path] if scrolls_sideways(page) else []
+    for name, typed in REFUSED.items():
+        page.goto(agency.paths[name])
+        submit_unchecked(page, typed)
+        problems += violations(page)
+        sideways += [f"{name} refused"] if scrolls_sideways(page) else []
+    assert not problems
+    assert not sideways
+
+
+def submit_unchecked(page: Page, typed: dict[str, str]) -> None:
+    """Sends the page's main form with the browser's own checks switched off."""
+    page.evaluate("document.querySelectorAll('main form').forEach(form => form.noValidate = true)")
+    for name, text in typed.items():
+        page.locator(f"main [name='{name}']").first.fill(text)
+    with page.expect_navigation():
+        page.locator("main form button.primary").last.click()
+
+
+def test_no_page_breaks_the_content_security_policy(agency: Agency, open_page: Callable[..., Page]) -> None:
+    page = open_page("/clients")
+    broken: list[str] = []
+    page.on("console", lambda message: broken.append(f"{page.url}: {message.text}")
+            if "Content Security Policy" in message.text else None)
+    page.add_init_script("addEventListener('securitypolicyviolation', e => console.error("
+                         "'Content Security Policy: ' + e.violatedDirective + ' ' + e.sourceFile))")
+    for path in [*agency.paths.values(), "/login"]:
+        page.goto(path)
+    assert not broken
+
+
+def test_pages_are_valid_html(agency: Agency, open_page: Callable[..., Page], tmp_path: Path) -> None:
+    if not HTML_VALIDATE.exists():
+        pytest.skip("html-validate is not installed (run `npm ci` in tests/servers)")
+    page = open_page("/clients")
+    for number, path in enumerate(agency.paths.values()):
+        answer = page.request.get(path)
+        (tmp_path / f"{number:02}{path.split('?')[0].replace('/', '_')}.html").write_text(answer.text())
+    # Void elements and attribute quoting are matters of taste; Jinja leaves blanks at line ends.
+    switched = {"no-trailing-whitespace": "off", "void-style": "off", "long-title": "off", "no-inline-style": "error"}
+    rules = {"extends": ["html-validate:recommended"], "rules": switched}
+    (tmp_path / ".htmlvalidate.json").write_text(json.dumps({"root": True, **rules}))
+    done = subprocess.run(["node", HTML_VALIDATE, "--formatter", "text", *sorted(tmp_path.glob("*.html"))],
+                          cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout[-6000:]
+
+
+def test_the_pages_work_without_javascript(agency: Agency, open_page: Callable[..., Page]) -> None:
+    page = open_page("/clients/new", java_script_enabled=False)
+    page.get_by_label("Name").first.fill("Kavita Iyer")
+    page.locator("main form button.primary").last.click()
+    assert page.get_by_role("heading", name="Kavita Iyer").count() == 1

@@ -9,13 +9,16 @@ if __name__ == "__main__":
 import datetime
 import hashlib
 import pathlib
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import click
+import gevent
 from flask import Flask, Response, get_flashed_messages, jsonify, redirect, url_for
 from flask_wtf.csrf import CSRFProtect
+from gevent.pywsgi import WSGIServer
 from werkzeug.wrappers import Response as BaseResponse
 
 import config
@@ -59,6 +62,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     access.check_every_view_declares_access(app)
     app.wsgi_app = protection.front_door(  # type: ignore[method-assign, assignment]
         app.wsgi_app, base_url=settings.app_base_url, proxies=settings.trusted_proxies)
+    app.logger.info("portal ready, database: %s", database_pool.default_pool().backend_name())
     return app
 
 
@@ -142,27 +146,29 @@ def _with_version(folder: pathlib.Path) -> Callable[[str, dict[str, Any]], None]
 
 
 def serve() -> None:
-    """Serves the portal from this one process until Ctrl-C, with the embedded database where none is configured."""
-    from gevent.pywsgi import WSGIServer
+    """Serves the portal from this one process until Ctrl-C or SIGTERM, with the embedded database where it is used."""
+    for number in (signal.SIGINT, signal.SIGTERM):   # both end it in order, also where a shell has switched Ctrl-C off
+        signal.signal(number, signal.default_int_handler)
     settings = config.settings()
-    database_pool.start_database()
     try:
-        database_pool.migrate()
+        database_pool.start_database()
         app = create_app(settings)
         portal.commands.ensure_administrator(click.echo)
         server = WSGIServer(("127.0.0.1", settings.port), app, log=None)
-        click.echo(f"Portal at http://localhost:{settings.port} (Ctrl-C stops it)")
+        for number in (signal.SIGINT, signal.SIGTERM):
+            gevent.signal_handler(number, server.stop)
+        click.echo(f"Portal at {settings.app_base_url} (Ctrl-C stops it)")
         server.serve_forever()
+        click.echo("Stopped.")
     except KeyboardInterrupt:
-        click.echo("Stopping.")
+        click.echo("Stopped before it began.")
     finally:
-        database_pool.close_database()
         database_pool.stop_database()
 
 
 if __name__ == "__main__":
     try:
         serve()
-    except config.ConfigurationError as error:
+    except (config.ConfigurationError, database_pool.DatabaseError) as error:
         click.echo(error, err=True)
         sys.exit(1)

@@ -1,0 +1,323 @@
+"""nginx.conf: a site that loads as it is, and what nginx then lets through, overwrites, limits and keeps to itself."""
+
+import datetime
+import http.client
+import http.server
+import json
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from deployment import files
+from deployment.plan import Plan
+from tests.servers.processes import end_process, free_port, remove_folder, server_folder, wait_for
+
+ROOT = Path(__file__).resolve().parents[2]
+DOMAIN = "portal.example.com"
+pytestmark = pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
+
+MAIN = """
+worker_processes 1;
+pid {folder}/pid;
+error_log {folder}/error.log;
+daemon off;
+events {{ worker_connections 512; }}
+http {{
+    include /etc/nginx/mime.types;
+    client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
+    uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+    include {folder}/site.conf;
+}}
+"""
+
+
+class Echo(http.server.BaseHTTPRequestHandler):
+    """Answers with what arrived, so that a test sees what nginx passes on."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        self.rfile.read(length)
+        body = json.dumps({"path": self.path, "headers": dict(self.headers)}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_DELETE = do_TRACE = do_GET  # noqa: N815 - the names are the library's
+
+    def log_message(self, *_arguments: object) -> None:
+        return
+
+
+class Nginx:
+    """A real nginx with the site, on free ports, in front of an echo."""
+
+    def __init__(self, site: str, upstream: int, http_port: int, https_port: int) -> None:
+        self.folder = server_folder("nginx")
+        self.http_port, self.https_port, self.upstream = http_port, https_port, upstream
+        site = site.replace("/var/log/nginx/", f"{self.folder}/").replace("127.0.0.1:5050", f"127.0.0.1:{upstream}")
+        for port, free in ((443, https_port), (80, http_port)):
+            site = site.replace(f"listen {port}", f"listen 127.0.0.1:{free}").replace(f"    listen [::]:{port};\n", "")
+            site = site.replace(f"    listen [::]:{port} ssl http2;\n", "")
+        (self.folder / "site.conf").write_text(site)
+        (self.folder / "nginx.conf").write_text(MAIN.format(folder=self.folder))
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def test(self) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["nginx", "-t", "-c", str(self.folder / "nginx.conf")], capture_output=True, text=True, timeout=20
+        )
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(["nginx", "-c", str(self.folder / "nginx.conf")])
+        wait_for(self._listens, "nginx", process=self._process, log=self.folder / "error.log")
+
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.http_port)) == 0
+
+    def ask(self, path: str, method: str = "GET", *, body: bytes | None = None, **headers: str):
+        """(status, headers, body) of a request; "Host" as given, else the domain's."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=10)
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request(method, path, body=body, headers={"Host": DOMAIN, **named})
+        answer = connection.getresponse()
+        content = answer.read()
+        connection.close()
+        return answer.status, answer.headers, content
+
+    def log(self) -> str:
+        return (self.folder / "insurance-portal.access.log").read_text()
+
+    def remove(self) -> None:
+        end_process(self._process)
+        remove_folder(self.folder)
+
+
+@pytest.fixture(scope="module")
+def echo():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_port
+    server.shutdown()
+
+
+def _plan(**given) -> Plan:
+    defaults = {"root": ROOT, "venv": ROOT / "venv", "app_dir": ROOT, "domain": None, "user": "portal", "port": None}
+    return Plan(**{**defaults, **given})
+
+
+def _static_folder() -> Path:
+    folder = server_folder("static")
+    (folder / "static" / "css").mkdir(parents=True)
+    for name in ("css/app.css", "icon.svg", "secrets.env", "book.xlsx", "app.py", ".hidden.css"):
+        (folder / "static" / name).write_text("body { margin: 0 }")
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(0o755)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def nginx(echo):
+    folder = _static_folder()
+    site = (ROOT / "nginx.conf").read_text().replace("/opt/insurance-portal", str(folder))
+    running = Nginx(site, echo, free_port(), free_port())
+    running.start()
+    yield running
+    running.remove()
+    remove_folder(folder)
+
+
+def test_the_site_loads_as_it_is_beside_debians_default_site(echo):
+    site = (ROOT / "nginx.conf").read_text()
+    beside = "server { listen 80 default_server; listen [::]:80 default_server; server_name _; }\n"
+    tried = Nginx(beside + site, echo, free_port(), free_port())
+    result = tried.test()
+    tried.remove()
+    assert result.returncode == 0, result.stderr
+    assert "warn" not in result.stderr
+
+
+def test_every_name_of_the_machine_leads_to_the_portal(nginx):
+    for host in (DOMAIN, "localhost", "192.0.2.7", "office-pc"):
+        assert nginx.ask("/", Host=host)[0] == 200
+
+
+def test_what_the_client_says_about_itself_is_overwritten(nginx):
+    forged = {
+        "X_Forwarded_For": "203.0.113.9",
+        "X_Real_IP": "203.0.113.9",
+        "X_Forwarded_Proto": "https",
+        "X_Forwarded_Host": "evil.example",
+        "X_Forwarded_Prefix": "/evil",
+        "Forwarded": "for=203.0.113.9",
+        "X_Request_ID": "forged",
+        "Connection": "Upgrade, HTTP2-Settings",
+        "Upgrade": "h2c",
+    }
+    seen = json.loads(nginx.ask("/clients?x=1", **forged)[2])
+    assert seen["path"] == "/clients?x=1"
+    passed_on = {name.lower(): value for name, value in seen["headers"].items()}
+    assert (passed_on["x-forwarded-for"], passed_on["x-real-ip"]) == ("127.0.0.1", "127.0.0.1")
+    assert passed_on["x-forwarded-proto"] == "http"
+    assert passed_on["host"] == DOMAIN
+    assert len(passed_on["x-request-id"]) == 32
+    assert not {"x-forwarded-host", "x-forwarded-prefix", "forwarded", "upgrade", "connection"} & set(passed_on)
+
+
+def test_the_connection_to_the_portal_is_kept(nginx):
+    """The echo speaks HTTP/1.1; nginx sends no Connection: close."""
+    assert "connection" not in {name.lower() for name in json.loads(nginx.ask("/")[2])["headers"]}
+
+
+def test_static_files_come_from_nginx_with_the_headers_of_every_answer(nginx):
+    status, headers, body = nginx.ask("/static/css/app.css?v=abc")
+    assert (status, body) == (200, b"body { margin: 0 }")
+    assert headers["Content-Type"] == "text/css"
+    assert headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["X-XSS-Protection"] == "1; mode=block"
+    assert headers["Referrer-Policy"] == "strict-origin-when-cross-origin"
+    assert headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert "Strict-Transport-Security" not in headers
+    assert nginx.ask("/static/icon.svg")[1]["Cache-Control"] == "public, max-age=3600"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/static/secrets.env", "/static/book.xlsx", "/static/app.py", "/static/.hidden.css/", "/static/", "/.env",
+     "/.git/config", "/static../config.py", "/static/../config.py", "/static/css/"],
+)  # fmt: skip
+def test_nothing_else_is_given_away(nginx, path):
+    status, _, body = nginx.ask(path)
+    assert b"margin" not in body
+    # What leaves the folder is a question for the portal; everything else ends here.
+    assert status == 404 or ".." in path
+
+
+def test_methods_that_nobody_needs_are_refused(nginx):
+    assert nginx.ask("/", "TRACE")[0] == 405
+    assert nginx.ask("/", "PROPFIND")[0] == 405
+    assert nginx.ask("/", "DELETE")[0] == 200
+
+
+def test_bodies_have_a_limit_by_place(nginx):
+    assert nginx.ask("/clients", "POST", body=b"x" * 1_000_000)[0] == 200
+    assert nginx.ask("/clients", "POST", Content_Length=str(3 * 1024 * 1024))[0] == 413
+    assert nginx.ask("/webhook", "POST", body=b"x" * 3_000_000)[0] == 200
+    assert nginx.ask("/webhook", "POST", Content_Length=str(5 * 1024 * 1024))[0] == 413
+    assert nginx.ask("/api/files/batch-upload", "POST", body=b"x" * 5_000_000)[0] == 200
+    assert nginx.ask("/documents", "POST", Content_Length=str(61 * 1024 * 1024))[0] == 413
+
+
+def test_attempts_to_sign_in_are_limited_and_the_form_is_not(nginx):
+    attempts = [nginx.ask("/login", "POST", body=b"x")[0] for _ in range(40)]
+    assert attempts[:15] == [200] * 15
+    assert attempts[-1] == 429
+    assert [nginx.ask("/login")[0] for _ in range(5)] == [200] * 5
+
+
+def test_the_log_has_the_path_and_nothing_of_the_person(nginx):
+    nginx.ask("/search?q=asha", Referer="http://x/?q=asha", User_Agent="asha")
+    nginx.ask("/media/signed-token/asha.pdf")
+    wait_for(lambda: "/media/" in nginx.log(), "the log")
+    lines = [json.loads(line) for line in nginx.log().splitlines()]
+    assert {"/search", "/media/-"} <= {line["path"] for line in lines}
+    assert {line["network"] for line in lines} == {"127.0.0.0"}
+    assert "asha" not in nginx.log()
+    assert "token" not in nginx.log()
+
+
+def test_a_portal_that_does_not_answer_yet_is_excused():
+    nobody_listens = free_port()
+    waiting = Nginx((ROOT / "nginx.conf").read_text(), nobody_listens, free_port(), free_port())
+    waiting.start()
+    status, headers, body = waiting.ask("/clients")
+    waiting.remove()
+    assert (status, headers["Retry-After"], headers["X-Frame-Options"]) == (503, "5", "DENY")
+    assert headers["Content-Type"] == "text/html"
+    assert b"Try again in a few seconds" in body
+
+
+@pytest.fixture
+def certificate(tmp_path, monkeypatch):
+    """A certificate for the domain where certbot would have put it; answers its path."""
+    folder = tmp_path / DOMAIN
+    folder.mkdir()
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, DOMAIN)])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(DOMAIN)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "fullchain.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (folder / "privkey.pem").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    monkeypatch.setattr(files, "CERTIFICATES", tmp_path)
+    return folder / "fullchain.pem"
+
+
+def test_without_a_certificate_the_domain_is_served_over_http_and_strangers_are_not(echo, tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "CERTIFICATES", tmp_path)
+    site = files.nginx_site((ROOT / "nginx.conf").read_text(), _plan(domain=DOMAIN), "127.0.0.1:5050")
+    running = Nginx(site, echo, free_port(), free_port())
+    running.start()
+    assert running.ask("/")[0] == 200
+    with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
+        running.ask("/", Host="evil.example")
+    running.remove()
+
+
+def test_with_a_certificate_the_domain_is_served_over_https_alone(echo, certificate):
+    site = files.nginx_site((ROOT / "nginx.conf").read_text(), _plan(domain=DOMAIN), "127.0.0.1:5050")
+    running = Nginx(site, echo, free_port(), free_port())
+    running.start()
+    try:
+        status, headers, _ = running.ask("/clients?x=1")
+        assert (status, headers["Location"]) == (308, f"https://{DOMAIN}/clients?x=1")
+        seen = json.loads(_ask_over_tls(running, certificate, DOMAIN, "/clients"))
+        assert seen["headers"]["X-Forwarded-Proto"] == "https"
+        assert seen["headers"]["Host"] == DOMAIN
+        with pytest.raises(OSError, match=r"(?i)unrecognized.name|reset|eof"):
+            _ask_over_tls(running, certificate, "evil.example", "/")
+        assert _ask_over_tls(running, certificate, DOMAIN, "/", host="evil.example") == b""
+    finally:
+        running.remove()
+
+
+def _ask_over_tls(running: Nginx, certificate: Path, server_name: str, path: str, host: str = DOMAIN) -> bytes:
+    """The body of the answer, checked against the certificate; empty when the connection was closed without one."""
+    context = ssl.create_default_context(cafile=str(certificate))
+    context.check_hostname = server_name == DOMAIN
+    with (
+        socket.create_connection(("127.0.0.1", running.https_port), timeout=10) as plain,
+        context.wrap_socket(plain, server_hostname=server_name) as connection,
+    ):
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        answer = b""
+        while part := connection.recv(65536):
+            answer += part
+    return answer.partition(b"\r\n\r\n")[2]

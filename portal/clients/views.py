@@ -21,7 +21,9 @@ from portal.clients.inputs import (
     NewClientInput,
     VersionInput,
 )
+from portal.clients.words import CLIENT_LABELS, MEMBER_LABELS, told
 from portal.errors import Refused
+from portal.formats import show_phone
 from portal.inputs import LARGEST_ID, lenient
 from portal.paging import listing
 from portal.settings.queries import masters
@@ -42,35 +44,6 @@ from portal.web import (
 blueprint = Blueprint("clients", __name__, url_prefix="/clients")
 Row = dict[str, Any]
 
-CLIENT_LABELS = {
-    "client_type": "Type",
-    "name": "Name",
-    "phone": "Phone",
-    "other_phone": "Other phone",
-    "email": "E-mail",
-    "date_of_birth": "Date of birth",
-    "pan": "PAN",
-    "gstin": "GSTIN",
-    "address": "Address",
-    "city": "City",
-    "state": "State",
-    "pin": "PIN code",
-    "group_name": "Group",
-    "subgroup": "Sub-group",
-    "agent_id": "Agent",
-    "language": "Language",
-    "whatsapp_opt_in": "Consent to WhatsApp messages",
-    "email_opt_in": "Consent to e-mails",
-    "notes": "Notes",
-}
-MEMBER_LABELS = {
-    "name": "Name",
-    "relation": "Relation",
-    "date_of_birth": "Date of birth",
-    "gender": "Gender",
-    "phone": "Phone",
-    "nominee": "Nominee",
-}
 IN_THE_TRASH = "A colleague moved this client to the trash meanwhile. Restore it in another tab, then save here again."
 
 
@@ -127,15 +100,16 @@ def add() -> Response | BaseResponse:
 def show(client_id: str) -> Response:
     """One client with members, policies and what was done lately."""
     client = _client(client_id)
+    members = queries.members_of(client["client_id"])
+    policies = queries.policies_of(client["client_id"])
     return render(
         "clients/show.html",
         client=client,
-        members=queries.members_of(client["client_id"]),
-        policies=queries.policies_of(client["client_id"]),
-        activity=queries.activity_of(client["client_id"]),
+        members=members,
+        policies=policies,
+        activity=told(queries.activity_of(client["client_id"]), members, policies),
         client_types=CLIENT_TYPES,
         languages=LANGUAGES,
-        labels={**MEMBER_LABELS, **CLIENT_LABELS},
     )
 
 
@@ -146,7 +120,7 @@ def edit(client_id: str) -> Response | BaseResponse:
     client = _client(client_id)
     if client["deleted_at"]:
         return _only_after_restoring(client)
-    return _client_form(prefilled(client), client=client)
+    return _client_form(_prefilled(client), client=client)
 
 
 @blueprint.post("/<client_id>/edit")
@@ -166,17 +140,7 @@ def save(client_id: str) -> Response | BaseResponse:
         with transaction() as tx:
             service.change_client(tx, actor(), client, form.data, form.data.version)
     except Conflict:
-        here = {"client_id": client["client_id"]}
-        fresh = _client(client_id)
-        return conflict_page(
-            fresh["name"],
-            prefilled(form.data.model_dump()),
-            CLIENT_LABELS,
-            fresh,
-            fresh["version"],
-            url_for("clients.save", **here),
-            url_for("clients.show", **here),
-        )
+        return _conflict(_client(client_id), form)
     except ReferenceMissing:
         form.add_error("agent_id", "Agent: this agent does not exist any more. Please choose one of the list.")
         return _client_form(form, status=422, client=client)
@@ -249,7 +213,7 @@ def edit_member(client_id: str, member_id: int) -> Response:
     """The form of a member's data."""
     client = _client(client_id)
     member = _member(client, member_id)
-    return _member_form(prefilled(member), client, member)
+    return _member_form(_prefilled(member), client, member)
 
 
 @blueprint.post("/<client_id>/members/<int:member_id>")
@@ -265,16 +229,9 @@ def save_member(client_id: str, member_id: int) -> Response | BaseResponse:
         with transaction() as tx:
             service.change_member(tx, actor(), member, form.data)
     except Conflict:
-        fresh = _member(client, member_id)
-        return conflict_page(
-            fresh["name"],
-            prefilled(form.data.model_dump()),
-            MEMBER_LABELS,
-            fresh,
-            fresh["version"],
-            request.path,
-            url_for("clients.show", client_id=client["client_id"]),
-        )
+        fresh, back = _member(client, member_id), url_for("clients.show", client_id=client["client_id"])
+        mine = prefilled(form.data.model_dump())
+        return conflict_page(fresh["name"], mine, MEMBER_LABELS, fresh, fresh["version"], request.path, back)
     flash(f"{form.data.name} is saved.")
     return redirect_to("clients.show", client_id=client["client_id"], _anchor="members")
 
@@ -289,7 +246,7 @@ def remove_member(client_id: str, member_id: int) -> Response | BaseResponse:
     try:
         refused = _press(form, lambda tx, by, version: service.remove_member(tx, by, member, version))
     except Refused as refusal:
-        form = prefilled(member)
+        form = _prefilled(member)
         form.refuse(refusal)
         return _member_form(form, client, member, status=422)
     if not refused:
@@ -351,6 +308,11 @@ def _client_form(
     )
 
 
+def _prefilled(row: Row) -> SubmittedForm[Any]:
+    phones: Row = {name: show_phone(row[name]) for name in ("phone", "other_phone") if name in row}
+    return prefilled({**row, **phones})
+
+
 def _agents(form: SubmittedForm[Any]) -> list[tuple[int, str]]:
     """Agents to choose from: those in use, and the one already chosen."""
     return [
@@ -358,6 +320,22 @@ def _agents(form: SubmittedForm[Any]) -> list[tuple[int, str]]:
         for agent in masters().agents
         if agent["is_active"] or str(agent["id"]) == form.value("agent_id")
     ]
+
+
+def _conflict(fresh: Row, form: SubmittedForm[ChangedClientInput]) -> Response:
+    """Both versions, as they would be stored: a phone typed with spaces is no difference."""
+    mine = prefilled(form.data.model_dump() if form.data else {})
+    yes_or_no = {"on": "Yes", "": "No"}
+    names = {
+        "client_type": CLIENT_TYPES,
+        "language": LANGUAGES,
+        "agent_id": {str(agent["id"]): agent["name"] for agent in masters().agents},
+        "whatsapp_opt_in": yes_or_no,
+        "email_opt_in": yes_or_no,
+    }
+    here = {"client_id": fresh["client_id"]}
+    action, back = url_for("clients.save", **here), url_for("clients.show", **here)
+    return conflict_page(fresh["name"], mine, CLIENT_LABELS, fresh, fresh["version"], action, back, names=names)
 
 
 def _member_form(form: SubmittedForm[Any], client: Row, member: Row | None = None, *, status: int = 200) -> Response:

@@ -159,3 +159,21 @@ def test_the_pan_is_masked_on_the_page_and_whole_in_the_form(clerk, add_client):
     page = clerk.get(f"/clients/{client['client_id']}").text
     assert "ACUPBXXXXR" in page and "ACUPB4321R" not in page
     assert "ACUPB4321R" in clerk.get(path(client)).text
+
+
+def test_the_page_of_both_versions_names_what_stands_behind_the_codes(clerk, colleague, add_client):
+    client = add_client(language="en")
+    clerk.submit(path(client), typed(client, language="gu"))
+    page = colleague.submit(path(client), typed(client, language="mr", whatsapp_opt_in="on")).text
+    differing = page[page.index("<tbody>") : page.index("</tbody>")]
+    assert "Marathi" in differing and "Gujarati" in differing and ">Yes<" in differing and ">No<" in differing
+
+
+def test_the_page_tells_who_changed_what(clerk, colleague, add_client, live_policy):
+    client = add_client()
+    clerk.submit(path(client), typed(client, city="Thane", email="x@example.in"))
+    colleague.submit(path(client, "members/new"), {"name": "Little One", "relation": "daughter"})
+    page = colleague.get(path(client, "")).text
+    activity = page[page.index('class="timeline"') :]
+    assert "Charu Nair changed the client: E-mail, City" in activity
+    assert "Bharat Desai added the member Little One" in activity

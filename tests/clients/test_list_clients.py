@@ -38,6 +38,12 @@ def shown(page):
     return re.findall(r'<span class="mono muted">(\w+)</span>', page.text)
 
 
+def link(page, rel):
+    """The address of the next or previous page, "" where there is none."""
+    found = re.search(rf'rel="{rel}" href="([^"]+)"', page.text)
+    return "/clients" + found[1].replace("&amp;", "&") if found else ""
+
+
 def test_the_first_page_shows_fifty_by_name_and_counts_all(clerk):
     page = clerk.get("/clients")
     assert shown(page) == [f"TC{number:02d}" for number in range(50)]
@@ -46,11 +52,9 @@ def test_the_first_page_shows_fifty_by_name_and_counts_all(clerk):
 
 def test_the_next_page_shows_the_rest_and_leads_back(clerk):
     first = clerk.get("/clients")
-    following = re.search(r'rel="next" href="([^"]+)"', first.text)[1].replace("&amp;", "&")
-    second = clerk.get("/clients" + following)
+    second = clerk.get(link(first, "next"))
     assert shown(second) == [f"TC{number:02d}" for number in range(50, 60)]
-    back = re.search(r'rel="prev" href="([^"]+)"', second.text)[1].replace("&amp;", "&")
-    assert shown(clerk.get("/clients" + back)) == shown(first)
+    assert shown(clerk.get(link(second, "prev"))) == shown(first)
 
 
 @pytest.mark.parametrize(
@@ -110,8 +114,7 @@ def test_every_sort_can_be_paged_to_its_end(clerk, word):
         page = clerk.get(address)
         assert page.status_code == 200
         ids += shown(page)
-        following = re.search(r'rel="next" href="([^"]+)"', page.text)
-        address = "/clients" + following[1].replace("&amp;", "&") if following else ""
+        address = link(page, "next")
     assert sorted(ids) == [f"TC{number:02d}" for number in range(60)]
 
 
@@ -134,10 +137,9 @@ def test_no_match_is_said_with_a_way_out(clerk):
 
 
 def test_the_list_asks_at_most_six_questions(clerk, monkeypatch):
-    first = clerk.get("/clients").text
-    following = re.search(r'rel="next" href="([^"]+)"', first)[1].replace("&amp;", "&")
+    second = link(clerk.get("/clients"), "next")
     assert questions_of(clerk, "/clients", monkeypatch) <= 5
-    assert questions_of(clerk, "/clients" + following, monkeypatch) <= 6
+    assert questions_of(clerk, second, monkeypatch) <= 6
     assert questions_of(clerk, "/clients?q=client&city=Pune", monkeypatch) <= 5
 
 

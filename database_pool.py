@@ -59,6 +59,8 @@ BACKOFF = 0.2  # seconds before the second attempt; doubled each time, with jitt
 IDS_AT_ONCE = 50  # gaps in the numbering are the price of not asking each time
 # Seconds before a wrong name makes us read the catalogue again: a typing error must not cost a query each.
 CATALOGUE_REST = 5.0
+REPLICA_PATIENCE = 1.0  # seconds a new connection to the read replica may take: the primary answers as well
+REPLICA_REST = 30.0  # seconds that a replica which did not answer is left alone
 _RESERVED_CONNECTIONS = 20
 _WRONG_KEY = "SUPABASE_KEY may not use this project's data: write its secret key (sb_secret_...), not the publishable"
 
@@ -107,6 +109,7 @@ class DatabasePool:
         self._embedded: EmbeddedPostgres | None = None
         self._catalogue: Catalogue | None = None
         self._catalogue_read = 0.0
+        self._replica_rests_until = 0.0
         self._ids: dict[str, list[int]] = {}
 
     def execute_query(
@@ -315,17 +318,22 @@ class DatabasePool:
         """
         self._enter_process()
         deadline, pause = time.monotonic() + DEADLINE, BACKOFF
-        replica = self._replica if may_lag else None
+        if may_lag and self._replica is not None and time.monotonic() > self._replica_rests_until:
+            try:
+                return ask(self._replica, deadline)
+            except (Unavailable, Aborted, OutcomeUnknown) as error:
+                if not isinstance(error, Aborted):
+                    self._replica_rests_until = time.monotonic() + REPLICA_REST
+                logger.warning("the read replica did not answer, the primary is asked: %s", type(error).__name__)
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return ask(replica or self._primary(), deadline)
+                return ask(self._primary(), deadline)
             except (Unavailable, Aborted, OutcomeUnknown) as error:
                 wait = pause * (0.5 + random.random())
                 harmless = repeatable or not isinstance(error, OutcomeUnknown)
-                if replica is None and (attempt == ATTEMPTS or not harmless or time.monotonic() + wait > deadline):
+                if attempt == ATTEMPTS or not harmless or time.monotonic() + wait > deadline:
                     raise
                 logger.warning("database attempt %d of %d: %s", attempt, ATTEMPTS, type(error).__name__)
-                replica = None
             time.sleep(wait)
             pause *= 2
         raise AssertionError("the last attempt answers or raises")
@@ -334,11 +342,11 @@ class DatabasePool:
         """Forgets what belongs to another process: sockets must never be shared over a fork."""
         if self._process == os.getpid():
             return
-        lock = threading.Lock()
-        with lock:
-            self._lock, self._process = lock, os.getpid()
-            self._backend = self._replica = None
-            self._ids = {}
+        # The process number comes last: a thread that sees it must not see the other process's connections.
+        self._lock = threading.Lock()
+        self._backend = self._replica = None
+        self._ids = {}
+        self._process = os.getpid()
 
     def _primary(self) -> Backend:
         backend = self._backend
@@ -347,7 +355,7 @@ class DatabasePool:
                 if self._backend is None:
                     self._backend = self._make_backend()
                     replica = self._settings().database_replica_url
-                    self._replica = self._postgres(lambda: replica) if replica else None
+                    self._replica = self._postgres(lambda: replica, patience=REPLICA_PATIENCE) if replica else None
                 backend = self._backend
         return backend
 
@@ -362,11 +370,11 @@ class DatabasePool:
                 current.supabase_url, current.supabase_key, size=size, overflow=overflow, timeout=self._timeout
             )
         revive = self._embedded_server().revive if self.backend_name() == "embedded" else lambda: None
-        return self._postgres(self._address, revive)
+        return self._postgres(self._address, revive=revive)
 
-    def _postgres(self, address: Callable[[], str], revive: Callable[[], None] = lambda: None) -> PostgresBackend:
+    def _postgres(self, address: Callable[[], str], **options: Any) -> PostgresBackend:
         size, overflow = self._sizes()
-        return PostgresBackend(address, revive=revive, size=size, overflow=overflow, timeout=self._timeout)
+        return PostgresBackend(address, size=size, overflow=overflow, timeout=self._timeout, **options)
 
     def _address(self) -> str:
         current = self._settings()

@@ -43,14 +43,17 @@ _poll = monkey.get_original("select", "poll")
 class PostgresOpener:
     """Opens connections to the server that `address` names, and asks `revive` for help when nobody answers there."""
 
-    def __init__(self, address: Callable[[], str], revive: Callable[[], None], statement_timeout: float) -> None:
-        self._address, self._revive, self._statement_timeout = address, revive, statement_timeout
+    def __init__(
+        self, address: Callable[[], str], revive: Callable[[], None], statement_timeout: float, patience: float
+    ) -> None:
+        self._address, self._revive = address, revive
+        self._statement_timeout, self._patience = statement_timeout, patience
 
     def open(self, deadline: float) -> Session:
         """A connection in autocommit, in UTC, with the statement timeout set; behind a transaction pooler without
         either, as settings and prepared statements would leak to other clients there.
         """
-        patience, pause = min(deadline, time.monotonic() + PATIENCE), 0.05
+        patience, pause = min(deadline, time.monotonic() + self._patience), 0.05
         while True:
             try:
                 return Session(self._prepare(connect_once(self._address())))
@@ -99,9 +102,10 @@ class PostgresBackend:
         overflow: int = 30,
         timeout: float = 45.0,
         statement_timeout: float = 30.0,
+        patience: float = PATIENCE,
     ) -> None:
         install_gevent_wait()
-        opener = PostgresOpener(address, revive, statement_timeout)
+        opener = PostgresOpener(address, revive, statement_timeout, patience)
         self._pool: ConnectionPool[Session] = ConnectionPool(opener, size, overflow, timeout)
         self._statements: dict[Any, str] = {}
 

@@ -19,6 +19,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from database_pool import Conflict, DatabaseError, DatabasePool
@@ -74,17 +75,17 @@ def rivals(pool: DatabasePool, rounds: int = 6) -> Findings:
 
     def colleague(seed: int) -> None:
         choose = random.Random(seed)
-        for turn in range(rounds):
+        for turn in map(str, range(rounds)):
             actions: list[tuple[str, Callable[[], str | None]]] = [
                 ("renew", lambda: renew(pool, choose.choice(POLICIES), seed)),
                 ("edit", lambda: edit(pool)),
-                ("add", lambda: add(pool, seed, turn)),
+                ("add", partial(add, pool, seed, turn)),
             ]
             choose.shuffle(actions)
             for what, act in actions:
                 tally.attempt(what, act)
 
-    together([lambda seed=seed: colleague(seed) for seed in range(COLLEAGUES)])  # type: ignore[misc]
+    together(partial(colleague, seed) for seed in range(COLLEAGUES))
     return {**tally.findings(), "statistics": pool.statistics()}
 
 
@@ -97,8 +98,9 @@ def renew(pool: DatabasePool, policy_id: int, who: int) -> None:
                   filters={"policy_id_eq": policy_id, "version_eq": old["version"], "state_eq": "live"})  # fmt: skip
         tx.insert("policies", {
             "policy_id": new_id, "client_id": old["client_id"], "insurer_id": old["insurer_id"], "line": old["line"],
-            "product_id": old["product_id"], "policy_number": f"{old['policy_number']}/{new_id}", "remarks": f"by {who}",
-            "policy_from": "2027-04-01", "policy_to": "2028-03-31", "due_on": "2028-03-31", "renewed_from_id": policy_id,
+            "product_id": old["product_id"], "policy_number": f"{old['policy_number']}/{new_id}",
+            "policy_from": "2027-04-01", "policy_to": "2028-03-31", "due_on": "2028-03-31", "remarks": f"by {who}",
+            "renewed_from_id": policy_id,
         })  # fmt: skip
         tx.insert("audit", {"action": "renew", "record_type": "policy", "record_id": str(policy_id)})
 
@@ -111,7 +113,7 @@ def edit(pool: DatabasePool) -> None:
                   filters={"client_id_eq": CLIENT, "version_eq": seen["version"]})  # fmt: skip
 
 
-def add(pool: DatabasePool, who: int, turn: int) -> str:
+def add(pool: DatabasePool, who: int, turn: str) -> str:
     """A new client under the next free id of one prefix."""
     client_id: str = pool.call_function("next_client_id", {"wanted_prefix": "NEW"})
     with pool.transaction() as tx:
@@ -120,7 +122,7 @@ def add(pool: DatabasePool, who: int, turn: int) -> str:
 
 
 def crossing(pool: DatabasePool, rounds: int = 10) -> Findings:
-    """Pairs of colleagues change the same two clients in opposite order: PostgreSQL ends such a deadlock by undoing one."""
+    """Pairs of colleagues change the same two clients in opposite order: PostgreSQL ends a deadlock by undoing one."""
     tally = Tally()
 
     def colleague(number: int) -> None:
@@ -128,7 +130,7 @@ def crossing(pool: DatabasePool, rounds: int = 10) -> Findings:
         for _ in range(rounds):
             tally.attempt("cross", lambda: cross(pool, pair))
 
-    together([lambda number=number: colleague(number) for number in range(8)])  # type: ignore[misc]
+    together(partial(colleague, number) for number in range(8))
     return tally.findings()
 
 
@@ -146,11 +148,11 @@ def writing(pool: DatabasePool, seconds: float = 8.0) -> Findings:
         for turn in range(1_000_000):
             if time.monotonic() > end:
                 return
-            tally.attempt("write", lambda: note(pool, f"{number}/{turn}"))
+            tally.attempt("write", partial(note, pool, f"{number}/{turn}"))
             tally.attempt("edit", lambda: edit(pool))
             time.sleep(0.01)
 
-    together([lambda number=number: colleague(number) for number in range(COLLEAGUES)])  # type: ignore[misc]
+    together(partial(colleague, number) for number in range(COLLEAGUES))
     pool.execute_query("clients", limit=1)
     return {**tally.findings(), "statistics": pool.statistics()}
 
@@ -182,13 +184,13 @@ def exhausted(pool: DatabasePool) -> Findings:
 
 
 def interrupted(pool: DatabasePool) -> Findings:
-    """Greenlets are killed and timed out while they open, wait, and read; whoever comes after finds the pool as it was."""
+    """Greenlets are killed and timed out while they open, wait and read; whoever comes after finds the pool whole."""
     import gevent  # only under gevent is there anything to interrupt
 
     choose, outcomes = random.Random(7), collections.Counter[str]()
 
     def ask() -> None:
-        with gevent.Timeout(choose.uniform(0, 0.08), False):
+        with gevent.Timeout(choose.uniform(0, 0.5), False):
             pool.call_function("slow", {"seconds": choose.choice([0.0, 0.01, 0.05])})
             outcomes["answered"] += 1
 
@@ -207,7 +209,7 @@ def interrupted(pool: DatabasePool) -> Findings:
 
 
 def forked(pool: DatabasePool) -> Findings:
-    """A process that has used the pool forks; parent and children ask at the same time and get only their own answers."""
+    """A process that has used the pool forks; parent and children ask at once and get only their own answers."""
 
     def ask(name: str) -> list[int]:
         wrong = [n for n in range(100) if pool.call_function("echo", {"word": f"{name} {n}"}) != f"{name} {n}"]

@@ -12,7 +12,8 @@ insert into insurers (insurer_id, name) values (1, 'Example General') on conflic
 insert into products (product_id, name, line) values (1, 'Fire Cover', 'fire') on conflict do nothing;
 insert into clients (client_id, name, notes) values ('{CLIENT}', 'Rivals', '0');
 insert into policies (policy_id, client_id, insurer_id, product_id, line, policy_number, policy_from, policy_to, due_on)
-  select n, '{CLIENT}', 1, 1, 'fire', 'R/' || n, '2026-04-01', '2027-03-31', '2027-03-31' from generate_series(1, {len(POLICIES)}) n;
+  select n, '{CLIENT}', 1, 1, 'fire', 'R/' || n, '2026-04-01', '2027-03-31', '2027-03-31'
+    from generate_series(1, {len(POLICIES)}) n;
 select setval('policies_policy_id_seq', 100);
 """
 TABLES = "policies, clients, client_prefixes, audit, members"
@@ -31,13 +32,15 @@ def test_forty_rivals_lose_nothing_and_double_nothing(backend, found):
     assert found["errors"] == {}
     assert done["renew"] == len(POLICIES)
     assert done["renew"] + conflicts["renew"] == COLLEAGUES * 6
-    renewed = backend.sql.execute("select renewed_from_id from policies where renewed_from_id is not null order by 1").fetchall()
+    asked = "select renewed_from_id from policies where renewed_from_id is not null order by 1"
+    renewed = backend.sql.execute(asked).fetchall()
     assert [number for (number,) in renewed] == list(POLICIES)
     old = backend.sql.execute("select distinct state, version from policies where renewed_from_id is null").fetchall()
     assert old == [("renewed", 2)]
     assert backend.sql.execute("select count(*) from audit").fetchone() == (len(POLICIES),)
 
-    notes, version = backend.sql.execute("select notes, version from clients where client_id = %s", (CLIENT,)).fetchone()
+    asked = "select notes, version from clients where client_id = %s"
+    notes, version = backend.sql.execute(asked, (CLIENT,)).fetchone()
     assert (int(notes), version) == (done["edit"], done["edit"] + 1)
     assert done["edit"] + conflicts["edit"] == COLLEAGUES * 6
 

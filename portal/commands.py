@@ -92,6 +92,8 @@ def seed_demo(clients: int, seed: int, if_empty: bool) -> None:
         return
     except Refused as refusal:
         _stop(refusal.sentence)
+    except database_pool.DatabaseError as problem:
+        _stop(f"{problem} Run the command again: it goes on where it stood.")
     for line in report.lines():
         click.echo(line)
 

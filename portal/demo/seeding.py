@@ -74,11 +74,12 @@ class Report:
         """The report as a command prints it; the only time the passwords are shown."""
         begun = "Finished the demo book that was begun earlier" if self.continued else "Made a demo book"
         counts = ", ".join(f"{number} {table.replace('_', ' ')}" for table, number in self.rows.items() if number)
-        width = max(len(one.email) for one in self.sign_ins)
+        width = max((len(one.email) for one in self.sign_ins), default=0)
+        heading = ["Sign in with (the passwords are shown only here):"] if self.sign_ins else []
         return [
             f"{begun}: {self.clients} clients as of {formats.office_date(self.today)}, seed {self.seed_number}.",
             f"Written in {self.seconds:.1f} s: {counts or 'nothing was missing'}.",
-            "Sign in with (the passwords are shown only here):",
+            *heading,
             *(f"  {one.email:{width}}  {one.password}  {one.role}" for one in self.sign_ins),
         ]
 
@@ -230,22 +231,30 @@ def _chunks_to_come(run: _Run) -> Iterator[list[ClientFile]]:
 
 
 def _write(run: _Run, ids: Ids, files: list[ClientFile]) -> Counter[str]:
-    """Writes one chunk. Numbers that a colleague took at the same moment are counted again, twice at most."""
+    """Writes one chunk and answers its rows per table."""
     run.written += len(files)
-    for attempts_left in (2, 1, 0):
-        try:
-            with transaction() as tx:
-                moved = run.move(tx)   # before the rows: a run that was overtaken hears that, not of numbers taken
-                written = write_files(tx, files, ids)
-        except Duplicate:
-            if not attempts_left:
-                raise
-        except Conflict:
-            raise Refused("Another run has continued this demo book. This one stops.") from None
-        else:
-            run.version = moved.rows[0]["version"]
-            return written
-    raise AssertionError
+    try:
+        written, moved = _write_once(run, ids, files, attempts=3)
+    except Conflict as rival:
+        if isinstance(rival, Duplicate):
+            raise
+        raise Refused("Another run has continued this demo book. This one stops.") from None
+    run.version = moved.rows[0]["version"]
+    return written
+
+
+def _write_once(run: _Run, ids: Ids, files: list[ClientFile], *, attempts: int) -> tuple[Counter[str], Change]:
+    """All or nothing. Where a colleague took one of the numbers at the same moment, they are counted again."""
+    try:
+        with transaction() as tx:
+            # The run moves before the rows come, so that one that was overtaken hears that and not of numbers taken.
+            moved = run.move(tx)
+            written = write_files(tx, files, ids)
+    except Duplicate:
+        if attempts == 1:
+            raise
+        return _write_once(run, ids, files, attempts=attempts - 1)
+    return written, moved
 
 
 def _finish(run: _Run, report: Report) -> None:

@@ -27,22 +27,41 @@ def accountant(app, book):
 
 
 def test_a_health_policy_is_added_with_its_insured_persons_and_without_tax(clerk, book):
-    policy_id = add(clerk, book.form("health") | {
-        "persons-0-member_id": str(book.head), "persons-0-name": "", "persons-0-sum_insured": "5 L",
-        "persons-1-member_id": "", "persons-1-name": "Aarav Mehta", "persons-1-bonus": "25000",
-        "persons-2-member_id": "", "persons-2-name": ""})
+    policy_id = add(
+        clerk,
+        book.form("health")
+        | {
+            "persons-0-member_id": str(book.head),
+            "persons-0-name": "",
+            "persons-0-sum_insured": "5 L",
+            "persons-1-member_id": "",
+            "persons-1-name": "Aarav Mehta",
+            "persons-1-bonus": "25000",
+            "persons-2-member_id": "",
+            "persons-2-name": "",
+        },
+    )
     row = stored(policy_id)
     assert (row["gross_premium"], row["gst_amount"], row["gst_reason"]) == (
-        Decimal(23500), Decimal(0), "GST 0 %: retail health from 22/09/2025")
+        Decimal(23500),
+        Decimal(0),
+        "GST 0 %: retail health from 22/09/2025",
+    )
     assert (row["policy_to"], row["due_on"], row["state"]) == (date(2027, 10, 31), date(2027, 10, 31), "live")
     assert details("health_details", policy_id)["floater_sum_insured"] == Decimal(1000000)
-    assert [(person["name"], person["member_id"], person["sum_insured"], person["bonus"]) for person in persons(policy_id)] == [
-        ("Rohan Mehta", book.head, Decimal(500000), None), ("Aarav Mehta", None, None, Decimal(25000))]
+    assert [
+        (person["name"], person["member_id"], person["sum_insured"], person["bonus"]) for person in persons(policy_id)
+    ] == [("Rohan Mehta", book.head, Decimal(500000), None), ("Aarav Mehta", None, None, Decimal(25000))]
 
 
 def test_a_group_health_policy_stays_taxed(clerk, book):
-    policy_id = add(clerk, book.form("health", product_id=str(book.group_health), policy_number="GRP/1", net_premium="165000"))
-    assert (stored(policy_id)["gross_premium"], stored(policy_id)["gst_reason"]) == (Decimal(194700), "GST 18 %: group health")
+    policy_id = add(
+        clerk, book.form("health", product_id=str(book.group_health), policy_number="GRP/1", net_premium="165000")
+    )
+    assert (stored(policy_id)["gross_premium"], stored(policy_id)["gst_reason"]) == (
+        Decimal(194700),
+        "GST 18 %: group health",
+    )
 
 
 def test_a_motor_policy_is_added_with_its_vehicle_and_two_taxes(clerk, book):
@@ -55,14 +74,25 @@ def test_a_motor_policy_is_added_with_its_vehicle_and_two_taxes(clerk, book):
 
 
 def test_third_party_of_a_goods_carriage_is_taxed_at_five_percent(clerk, book):
-    policy_id = add(clerk, book.form(
-        "motor", vehicle_class="goods carriage", policy_number="GCV/1", net_premium="42000", addon_premium="", tp_premium="27186"))
+    policy_id = add(
+        clerk,
+        book.form(
+            "motor",
+            vehicle_class="goods carriage",
+            policy_number="GCV/1",
+            net_premium="42000",
+            addon_premium="",
+            tp_premium="27186",
+        ),
+    )
     row = stored(policy_id)
     assert (row["gst_rate"], row["gst_tp_rate"], row["gross_premium"]) == (Decimal(18), Decimal(5), Decimal(78105))
 
 
 def test_a_long_term_motor_policy_is_due_at_the_earlier_end(clerk, book):
-    policy_id = add(clerk, book.form("motor", policy_number="LONG/1", policy_to="31/10/2029", own_damage_to="31/10/2027"))
+    policy_id = add(
+        clerk, book.form("motor", policy_number="LONG/1", policy_to="31/10/2029", own_damage_to="31/10/2027")
+    )
     assert (stored(policy_id)["policy_to"], stored(policy_id)["due_on"]) == (date(2029, 10, 31), date(2027, 10, 31))
 
 
@@ -70,7 +100,10 @@ def test_a_fire_policy_is_added_with_its_sums(clerk, book):
     policy_id = add(clerk, book.form("fire", tp_premium="950", net_premium="11800"))
     sums = details("fire_details", policy_id)
     assert (sums["building"], sums["plant_and_machinery"], sums["furniture_and_fittings"]) == (
-        Decimal(5000000), Decimal(12000000), Decimal(0))
+        Decimal(5000000),
+        Decimal(12000000),
+        Decimal(0),
+    )
     assert sums["risk_address"] == "Plot 7\nMIDC, Pune"
     assert stored(policy_id)["gross_premium"] == Decimal(15045)
 
@@ -93,7 +126,7 @@ def test_a_policy_of_another_kind_needs_no_details(clerk, book):
 
 def test_who_added_it_stands_in_the_trail_of_the_same_transaction(clerk, book):
     policy_id = add(clerk, book.form("other", policy_number="TRAIL/1"))
-    entry, = trail(policy_id)
+    (entry,) = trail(policy_id)
     assert (entry["action"], entry["client_id"], entry["before"]) == ("add", book.client, None)
     assert (entry["after"]["policy_number"], entry["after"]["insurer_name"]) == ("TRAIL/1", "Star Health")
     assert entry["user_id"] == stored(policy_id)["created_by"]
@@ -129,8 +162,10 @@ def test_a_double_click_adds_one_policy(clerk, book):
 
 def test_recalculating_shows_the_premium_with_its_rule_and_saves_nothing(clerk, book):
     before = execute_query("policies", count=True, limit=1).count
-    answer = clerk.submit("/policies/new", book.form(
-        "motor", action="recalculate", policy_number="", net_premium="8900", remarks="half finished"))
+    answer = clerk.submit(
+        "/policies/new",
+        book.form("motor", action="recalculate", policy_number="", net_premium="8900", remarks="half finished"),
+    )
     assert answer.status_code == 200
     assert "Gross ₹16,008.00" in answer.text
     assert "GST 18 %: motor own damage and add-ons" in answer.text
@@ -147,9 +182,11 @@ def test_recalculating_with_an_amount_that_cannot_be_read_says_so(clerk, book):
 
 
 def test_adding_a_row_for_a_person_keeps_everything_typed(clerk, book):
-    answer = clerk.submit("/policies/new", book.form(
-        "health", action="add-person", spare="1", policy_number="", remarks="typed before") | {
-        "persons-0-name": "Aarav Mehta", "persons-0-sum_insured": "abc"})
+    answer = clerk.submit(
+        "/policies/new",
+        book.form("health", action="add-person", spare="1", policy_number="", remarks="typed before")
+        | {"persons-0-name": "Aarav Mehta", "persons-0-sum_insured": "abc"},
+    )
     assert answer.status_code == 200
     assert "typed before" in answer.text
     assert 'value="Aarav Mehta"' in answer.text
@@ -164,11 +201,18 @@ def test_an_unusual_tax_rate_needs_a_reason(clerk, book):
 
 
 def test_an_unusual_tax_rate_with_a_reason_is_saved_with_a_warning(clerk, book):
-    answer = clerk.submit("/policies/new", book.form(
-        "health", policy_number="TAX/2", gst_rate="18", gst_reason="Billed with tax"), follow_redirects=True)
+    answer = clerk.submit(
+        "/policies/new",
+        book.form("health", policy_number="TAX/2", gst_rate="18", gst_reason="Billed with tax"),
+        follow_redirects=True,
+    )
     assert "GST 18 % is not what the rule says" in answer.text
     row = execute_query("policies", filters={"policy_number_eq": "TAX/2"}).data[0]
-    assert (row["gst_rate"], row["gst_reason"], row["gross_premium"]) == (Decimal(18), "Billed with tax", Decimal(27730))
+    assert (row["gst_rate"], row["gst_reason"], row["gross_premium"]) == (
+        Decimal(18),
+        "Billed with tax",
+        Decimal(27730),
+    )
 
 
 def test_without_a_number_it_cannot_be_saved_as_live(clerk, book):
@@ -184,12 +228,15 @@ def test_an_end_before_the_start_is_refused(clerk, book):
     assert "the end lies before the start" in answer.text
 
 
-@pytest.mark.parametrize(("field", "sentence"), [
-    ("insurer_id", "Insurer: please choose one of the list"),
-    ("product_id", "Product: please choose one of the list"),
-    ("agent_id", "Agent: please choose one of the list"),
-    ("member_id", "Member: please choose one of this client"),
-])
+@pytest.mark.parametrize(
+    ("field", "sentence"),
+    [
+        ("insurer_id", "Insurer: please choose one of the list"),
+        ("product_id", "Product: please choose one of the list"),
+        ("agent_id", "Agent: please choose one of the list"),
+        ("member_id", "Member: please choose one of this client"),
+    ],
+)
 @pytest.mark.parametrize("chosen", ["999999", "999999999999999999"])
 def test_what_is_not_in_the_list_cannot_be_chosen(clerk, book, field, sentence, chosen):
     answer = clerk.submit("/policies/new", book.form("other", **{field: chosen}))
@@ -210,8 +257,9 @@ def test_a_retired_insurer_is_not_given_to_a_new_policy(clerk, book):
 
 def test_an_insured_person_of_another_client_cannot_be_chosen(clerk, book):
     stranger = make_book("ST01")
-    answer = clerk.submit("/policies/new", book.form("health", policy_number="X/9") | {
-        "persons-0-member_id": str(stranger.head)})
+    answer = clerk.submit(
+        "/policies/new", book.form("health", policy_number="X/9") | {"persons-0-member_id": str(stranger.head)}
+    )
     assert answer.status_code == 422
     assert "Person 1: please choose one of this client" in answer.text
 
@@ -229,8 +277,12 @@ def test_commission_is_worked_out_when_its_amount_is_left_empty(accountant, book
 
 
 def test_a_commission_that_was_entered_is_kept(accountant, book):
-    policy_id = add(accountant, book.form("motor", policy_number="COM/2", commission_rate="19.5", commission_amount="1,500",
-                                          commission_received="on"))
+    policy_id = add(
+        accountant,
+        book.form(
+            "motor", policy_number="COM/2", commission_rate="19.5", commission_amount="1,500", commission_received="on"
+        ),
+    )
     row = stored(policy_id)
     assert (row["commission_amount"], row["commission_received"]) == (Decimal(1500), True)
 

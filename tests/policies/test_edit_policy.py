@@ -50,21 +50,40 @@ def test_changes_are_saved_and_stand_in_the_trail_with_before_and_after(clerk, b
 def test_the_form_opens_with_everything_that_is_stored(clerk, book):
     policy_id = add(clerk, book.form("motor", policy_number="ED/2", payment_date="02/11/2026", remarks="Blue & white"))
     page = clerk.get(f"/policies/{policy_id}/edit").text
-    for text in ('value="ED/2"', 'value="01/11/2026"', 'value="8,900"', 'value="3,416"', 'value="02/11/2026"',
-                 "Blue &amp; white", 'value="8,40,000"', 'value="MH02DN4417"'):
+    for text in (
+        'value="ED/2"',
+        'value="01/11/2026"',
+        'value="8,900"',
+        'value="3,416"',
+        'value="02/11/2026"',
+        "Blue &amp; white",
+        'value="8,40,000"',
+        'value="MH02DN4417"',
+    ):
         assert text in page, text
 
 
 def test_saving_the_untouched_form_changes_nothing(clerk, colleague, book):
-    form = book.form("health", policy_number="ED/3", gst_rate="18", gst_reason="Billed with tax", remarks="As it was",
-                     payment_date="02/11/2026") | {
-        "persons-0-member_id": str(book.head), "persons-0-sum_insured": "5 L", "persons-1-name": "Aarav Mehta"}
+    form = book.form(
+        "health",
+        policy_number="ED/3",
+        gst_rate="18",
+        gst_reason="Billed with tax",
+        remarks="As it was",
+        payment_date="02/11/2026",
+    ) | {"persons-0-member_id": str(book.head), "persons-0-sum_insured": "5 L", "persons-1-name": "Aarav Mehta"}
     policy_id = add(clerk, form)
     page = clerk.get(f"/policies/{policy_id}/edit").text
     before, people = stored(policy_id), [{**row, "insured_person_id": 0} for row in persons(policy_id)]
     sent = dict(INPUT.findall(page)) | {
-        "action": "save", "insurer_id": str(book.insurer), "product_id": str(book.products["health"]),
-        "business_type": "new", "plan": "floater", "remarks": "As it was", "persons-0-member_id": str(book.head)}
+        "action": "save",
+        "insurer_id": str(book.insurer),
+        "product_id": str(book.products["health"]),
+        "business_type": "new",
+        "plan": "floater",
+        "remarks": "As it was",
+        "persons-0-member_id": str(book.head),
+    }
     for unticked in ("one_time", "waiting_for"):
         sent.pop(unticked, None)
     answer = clerk.submit(f"/policies/{policy_id}/edit", sent)
@@ -77,19 +96,55 @@ def test_saving_the_untouched_form_changes_nothing(clerk, colleague, book):
 
 def test_every_value_that_may_be_empty_can_be_cleared(clerk, book):
     form = book.form(
-        "motor", policy_number="ED/4", payment_date="02/11/2026", payment_details="UPI 4711", sum_insured="8 L",
-        asset="White car", group_name="Mehta", subgroup="Cars", remarks="Note", agent_id=str(book.agent),
-        member_id=str(book.spouse))
+        "motor",
+        policy_number="ED/4",
+        payment_date="02/11/2026",
+        payment_details="UPI 4711",
+        sum_insured="8 L",
+        asset="White car",
+        group_name="Mehta",
+        subgroup="Cars",
+        remarks="Note",
+        agent_id=str(book.agent),
+        member_id=str(book.spouse),
+    )
     policy_id = add(clerk, form)
-    empty = {name: "" for name in (
-        "payment_date", "payment_details", "sum_insured", "asset", "group_name", "subgroup", "remarks", "agent_id",
-        "member_id", "addon_premium", "tp_premium", "vehicle_number", "make_model", "cubic_capacity",
-        "insured_declared_value", "no_claim_bonus", "year_of_manufacture")}
+    empty = dict.fromkeys(
+        (
+            "payment_date",
+            "payment_details",
+            "sum_insured",
+            "asset",
+            "group_name",
+            "subgroup",
+            "remarks",
+            "agent_id",
+            "member_id",
+            "addon_premium",
+            "tp_premium",
+            "vehicle_number",
+            "make_model",
+            "cubic_capacity",
+            "insured_declared_value",
+            "no_claim_bonus",
+            "year_of_manufacture",
+        ),
+        "",
+    )
     answer = change(clerk, policy_id, form, **empty)
     assert answer.status_code == 303, errors(answer)
     row, vehicle = stored(policy_id), details("motor_details", policy_id)
-    for name in ("payment_date", "payment_details", "sum_insured", "asset", "group_name", "subgroup", "remarks",
-                 "agent_id", "member_id"):
+    for name in (
+        "payment_date",
+        "payment_details",
+        "sum_insured",
+        "asset",
+        "group_name",
+        "subgroup",
+        "remarks",
+        "agent_id",
+        "member_id",
+    ):
         assert row[name] is None, name
     assert (row["addon_premium"], row["tp_premium"], row["gross_premium"]) == (0, 0, Decimal(10502))
     for name in ("vehicle_number", "make_model", "cubic_capacity", "insured_declared_value", "year_of_manufacture"):
@@ -100,7 +155,9 @@ def test_every_value_that_may_be_empty_can_be_cleared(clerk, book):
 def test_insured_persons_are_replaced_added_and_removed(clerk, book):
     form = book.form("health", policy_number="ED/5")
     policy_id = add(clerk, form | {"persons-0-name": "Rohan Mehta", "persons-1-name": "Neha Mehta"})
-    change(clerk, policy_id, form | {"persons-0-name": "", "persons-1-name": "Neha Mehta", "persons-2-name": "Aarav Mehta"})
+    change(
+        clerk, policy_id, form | {"persons-0-name": "", "persons-1-name": "Neha Mehta", "persons-2-name": "Aarav Mehta"}
+    )
     assert [person["name"] for person in persons(policy_id)] == ["Neha Mehta", "Aarav Mehta"]
     entry = trail(policy_id)[-1]
     assert [person["name"] for person in entry["before"]["persons"]] == ["Rohan Mehta", "Neha Mehta"]
@@ -112,12 +169,26 @@ def test_of_two_colleagues_the_second_sees_both_versions_and_nothing_is_lost(cle
     form = book.form("health", policy_number="ED/6") | {"persons-0-name": "Rohan Mehta"}
     policy_id = add(clerk, form)
     version = str(stored(policy_id)["version"])
-    theirs = change(colleague, policy_id, form | {"persons-0-name": "Rohan R Mehta"}, version=version, remarks="From Bharat",
-                    insurer_id=str(book.other_insurer))
+    theirs = change(
+        colleague,
+        policy_id,
+        form | {"persons-0-name": "Rohan R Mehta"},
+        version=version,
+        remarks="From Bharat",
+        insurer_id=str(book.other_insurer),
+    )
     assert theirs.status_code == 303, errors(theirs)
     mine = change(clerk, policy_id, form | {"persons-0-name": "Neha Mehta"}, version=version, remarks="From Charu")
     assert mine.status_code == 409
-    for text in ("From Bharat", "From Charu", "Rohan R Mehta", "Neha Mehta", "New India", "Star Health", "Insured persons"):
+    for text in (
+        "From Bharat",
+        "From Charu",
+        "Rohan R Mehta",
+        "Neha Mehta",
+        "New India",
+        "Star Health",
+        "Insured persons",
+    ):
         assert text in mine.text, text
     assert stored(policy_id)["remarks"] == "From Bharat"
     assert [person["name"] for person in persons(policy_id)] == ["Rohan R Mehta"]
@@ -129,12 +200,12 @@ def test_from_the_page_of_both_versions_mine_can_be_saved_over_theirs(clerk, col
     version = str(stored(policy_id)["version"])
     change(colleague, policy_id, form, version=version, remarks="From Bharat")
     page = change(clerk, policy_id, form | {"persons-0-bonus": "50,000"}, version=version, remarks="From Charu").text
-    held = page[page.index(f'action="/policies/{policy_id}/edit"'):]
+    held = page[page.index(f'action="/policies/{policy_id}/edit"') :]
     sent = dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', held))
     answer = clerk.submit(f"/policies/{policy_id}/edit", sent)
     assert answer.status_code == 303, errors(answer)
     assert stored(policy_id)["remarks"] == "From Charu"
-    person, = persons(policy_id)
+    (person,) = persons(policy_id)
     assert (person["sum_insured"], person["bonus"]) == (Decimal(500000), Decimal(50000))
 
 
@@ -162,7 +233,10 @@ def test_commission_stays_untouched_by_those_who_may_not_see_it(app, clerk, book
     assert answer.status_code == 303, errors(answer)
     row = stored(policy_id)
     assert (row["commission_rate"], row["commission_amount"], row["commission_received"]) == (
-        Decimal("19.5"), Decimal(1979), True)
+        Decimal("19.5"),
+        Decimal(1979),
+        True,
+    )
 
 
 def test_commission_follows_the_premium_unless_its_amount_was_entered(app, book):
@@ -195,7 +269,12 @@ def test_the_tax_goes_on_following_the_rule_when_the_start_moves(clerk, book):
 
 
 def test_a_policy_that_does_not_exist_is_not_found(clerk, book):
-    for path in ("/policies/999999", "/policies/999999/edit", "/policies/99999999999999999999999", "/policies/0/renewal"):
+    for path in (
+        "/policies/999999",
+        "/policies/999999/edit",
+        "/policies/99999999999999999999999",
+        "/policies/0/renewal",
+    ):
         assert clerk.get(path).status_code == 404, path
 
 

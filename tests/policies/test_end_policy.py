@@ -42,12 +42,15 @@ def test_a_policy_is_cancelled_on_a_day_for_a_reason(clerk, book):
     assert "Car sold" in clerk.get(f"/policies/{policy_id}").text
 
 
-@pytest.mark.parametrize(("typed", "sentence"), [
-    ({"cancelled_on": "31/02/2026", "reason": "x"}, "there is no 31 February 2026"),
-    ({"cancelled_on": "", "reason": "x"}, "Cancelled on is needed"),
-    ({"cancelled_on": "01/01/2020", "reason": "x"}, "lies outside the policy"),
-    ({"cancelled_on": "01/11/2026", "reason": ""}, "Reason is needed"),
-])
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        ({"cancelled_on": "31/02/2026", "reason": "x"}, "there is no 31 February 2026"),
+        ({"cancelled_on": "", "reason": "x"}, "Cancelled on is needed"),
+        ({"cancelled_on": "01/01/2020", "reason": "x"}, "lies outside the policy"),
+        ({"cancelled_on": "01/11/2026", "reason": ""}, "Reason is needed"),
+    ],
+)
 def test_a_cancellation_that_makes_no_sense_is_refused_with_its_content(clerk, book, typed, sentence):
     policy_id = next(iter(execute_query("policies", filters={"policy_number_eq": "EN/2"}).data), None)
     policy_id = policy_id["policy_id"] if policy_id else new_policy(clerk, book, "EN/2")
@@ -60,7 +63,10 @@ def test_a_cancellation_that_makes_no_sense_is_refused_with_its_content(clerk, b
 def test_a_policy_is_marked_as_lost_with_its_reason(clerk, book):
     policy_id = new_policy(clerk, book, "EN/3")
     assert press(clerk, policy_id, "loss", reason="insurer switch", remark="cheaper elsewhere").status_code == 303
-    assert (stored(policy_id)["state"], stored(policy_id)["lost_reason"]) == ("lost", "insurer switch: cheaper elsewhere")
+    assert (stored(policy_id)["state"], stored(policy_id)["lost_reason"]) == (
+        "lost",
+        "insurer switch: cheaper elsewhere",
+    )
 
 
 def test_a_loss_without_a_reason_of_the_list_is_refused(clerk, book):
@@ -80,7 +86,9 @@ def test_a_pending_policy_without_a_number_can_be_dropped(clerk, book):
 def test_a_policy_that_was_lost_can_still_be_renewed(clerk, book):
     policy_id = new_policy(clerk, book, "EN/5")
     press(clerk, policy_id, "loss", reason="price")
-    answer = press(clerk, policy_id, "renewal", **book.form("other", policy_number="EN/5/2", policy_from=days_from_today(265)))
+    answer = press(
+        clerk, policy_id, "renewal", **book.form("other", policy_number="EN/5/2", policy_from=days_from_today(265))
+    )
     assert answer.status_code == 303, errors(answer)
     assert stored(policy_id)["state"] == "renewed"
 
@@ -91,7 +99,9 @@ def test_ending_a_policy_that_someone_else_changed_shows_so_and_changes_nothing(
     policy_id = new_policy(manager, book, number)
     old = str(stored(policy_id)["version"])
     form = book.form("other", policy_number=number, policy_from=days_from_today(-100))
-    assert clerk.submit(f"/policies/{policy_id}/edit", {**form, "version": old, "remarks": "meanwhile"}).status_code == 303
+    assert (
+        clerk.submit(f"/policies/{policy_id}/edit", {**form, "version": old, "remarks": "meanwhile"}).status_code == 303
+    )
     answer = press(manager, policy_id, what, version=old, cancelled_on=days_from_today(0), reason="price")
     assert answer.status_code == 409
     assert "changed by someone else" in answer.text
@@ -126,7 +136,9 @@ def test_a_deleted_renewal_does_not_come_back_beside_another_one(manager, book):
     new_id = int(press(manager, old_id, "renewal", **form).location.rsplit("/", 1)[1])
     press(manager, new_id, "deletion")
     assert press(manager, old_id, "renewal", **form | {"policy_number": "EN/9/3"}).status_code == 303
-    answer = manager.submit(f"/policies/{new_id}/restoration", {"version": str(stored(new_id)["version"])}, follow_redirects=True)
+    answer = manager.submit(
+        f"/policies/{new_id}/restoration", {"version": str(stored(new_id)["version"])}, follow_redirects=True
+    )
     assert answer.status_code == 200
     assert stored(new_id)["deleted_at"] is not None
 

@@ -17,10 +17,23 @@ ROWS = re.compile(r'<th scope="row" data-l="Policy"><a class="mono" href="/polic
 
 def row_of(book, number, *, start=-100, end=265, **more):
     return {
-        "client_id": book.client, "insurer_id": book.insurer, "product_id": book.products["other"], "line": "other",
-        "policy_number": number, "policy_from": today() + timedelta(days=start), "policy_to": today() + timedelta(days=end),
-        "due_on": today() + timedelta(days=end), "gross_premium": Decimal(1000), "payment_date": today(), "state": "live",
-        "one_time": False, "agent_id": None, "asset": None, "waiting_for": [], "deleted_at": None} | more
+        "client_id": book.client,
+        "insurer_id": book.insurer,
+        "product_id": book.products["other"],
+        "line": "other",
+        "policy_number": number,
+        "policy_from": today() + timedelta(days=start),
+        "policy_to": today() + timedelta(days=end),
+        "due_on": today() + timedelta(days=end),
+        "gross_premium": Decimal(1000),
+        "payment_date": today(),
+        "state": "live",
+        "one_time": False,
+        "agent_id": None,
+        "asset": None,
+        "waiting_for": [],
+        "deleted_at": None,
+    } | more
 
 
 @pytest.fixture(scope="module")
@@ -56,16 +69,34 @@ def numbers(page):
     return ROWS.findall(page.text)
 
 
-@pytest.mark.parametrize(("view", "expected"), [
-    ("live", {"LIVE/1", "SOON/1", "SOON/2", "LATER/1", "UNPAID/1", "OTHER/1"}),
-    ("expiring", {"SOON/1", "SOON/2"}),
-    ("overdue", {"GRACE/1", "GONE/1"}),
-    ("unpaid", {"UNPAID/1"}),
-    ("pending", {"WAIT/1"}),
-    ("ended", {"OLD/1", "LOST/1"}),
-    ("all", {"LIVE/1", "SOON/1", "SOON/2", "LATER/1", "GRACE/1", "GONE/1", "TRIP/1", "UNPAID/1", "WAIT/1", "OLD/1", "LOST/1",
-             "OTHER/1"}),
-])
+@pytest.mark.parametrize(
+    ("view", "expected"),
+    [
+        ("live", {"LIVE/1", "SOON/1", "SOON/2", "LATER/1", "UNPAID/1", "OTHER/1"}),
+        ("expiring", {"SOON/1", "SOON/2"}),
+        ("overdue", {"GRACE/1", "GONE/1"}),
+        ("unpaid", {"UNPAID/1"}),
+        ("pending", {"WAIT/1"}),
+        ("ended", {"OLD/1", "LOST/1"}),
+        (
+            "all",
+            {
+                "LIVE/1",
+                "SOON/1",
+                "SOON/2",
+                "LATER/1",
+                "GRACE/1",
+                "GONE/1",
+                "TRIP/1",
+                "UNPAID/1",
+                "WAIT/1",
+                "OLD/1",
+                "LOST/1",
+                "OTHER/1",
+            },
+        ),
+    ],
+)
 def test_each_view_holds_what_its_name_says(reader, view, expected):
     page = reader.get(f"/policies?view={view}")
     assert set(numbers(page)) == expected
@@ -84,19 +115,22 @@ def test_a_row_says_how_far_the_end_is_away(reader):
     assert "Expired" in page
 
 
-@pytest.mark.parametrize(("query", "expected"), [
-    ("q=soon1", {"SOON/1"}),
-    ("q=SOON-1", {"SOON/1"}),
-    ("q=4417", {"SOON/1"}),
-    ("q=mh 02 dn", {"SOON/1"}),
-    ("q=zz09", {"OTHER/1"}),
-    ("q=nothing+like+this", set()),
-    ("q='%3B--%22%25_*():!|%26<>", set()),
-    ("line=health", {"SOON/2", "GRACE/1"}),
-    ("line=health&view=expiring", {"SOON/2"}),
-    ("client_id=ZZ09", {"OTHER/1"}),
-    ("q=rohan&client_id=ZZ09", {"OTHER/1"}),
-])
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("q=soon1", {"SOON/1"}),
+        ("q=SOON-1", {"SOON/1"}),
+        ("q=4417", {"SOON/1"}),
+        ("q=mh 02 dn", {"SOON/1"}),
+        ("q=zz09", {"OTHER/1"}),
+        ("q=nothing+like+this", set()),
+        ("q='%3B--%22%25_*():!|%26<>", set()),
+        ("line=health", {"SOON/2", "GRACE/1"}),
+        ("line=health&view=expiring", {"SOON/2"}),
+        ("client_id=ZZ09", {"OTHER/1"}),
+        ("q=rohan&client_id=ZZ09", {"OTHER/1"}),
+    ],
+)
 def test_the_list_is_narrowed_by_what_the_address_says(reader, query, expected):
     page = reader.get(f"/policies?{query}")
     assert set(numbers(page)) == expected
@@ -111,8 +145,19 @@ def test_insurer_agent_and_dates_narrow_the_list(reader, book):
 
 
 def test_what_cannot_be_read_in_the_address_is_left_out(reader):
-    for query in ("insurer_id=abc", "view=nonsense", "line=%00", "date_from=31/02/2026", "cursor=%%%", "sort=';--", "size=-1",
-                  "agent_id=99999999999999999999", "q=" + "x" * 5000, "client_id=" + "y" * 5000, "cursor=eyJhIjoxfQ"):
+    for query in (
+        "insurer_id=abc",
+        "view=nonsense",
+        "line=%00",
+        "date_from=31/02/2026",
+        "cursor=%%%",
+        "sort=';--",
+        "size=-1",
+        "agent_id=99999999999999999999",
+        "q=" + "x" * 5000,
+        "client_id=" + "y" * 5000,
+        "cursor=eyJhIjoxfQ",
+    ):
         answer = reader.get(f"/policies?{query}")
         assert answer.status_code in (200, 400), query
 
@@ -132,9 +177,15 @@ def test_empty_lists_tell_apart_nothing_there_and_nothing_found(app, reader):
 def test_pages_follow_each_other_without_gap_or_repetition(app, reader, book):
     with transaction() as tx:
         ids = new_ids("policies", 130)
-        tx.insert("policies", [{**row_of(book, f"PAGE/{place:03d}", end=150 + place // 10), "policy_id": policy_id}
-                               for place, policy_id in enumerate(ids)])
-    seen, path, back = [], "/policies?q=page&size=50&sort=end", []
+        tx.insert(
+            "policies",
+            [
+                {**row_of(book, f"PAGE/{place:03d}", end=150 + place // 10), "policy_id": policy_id}
+                for place, policy_id in enumerate(ids)
+            ],
+        )
+    seen, back = [], []
+    path: str | None = "/policies?q=page&size=50&sort=end"
     while path:
         page = reader.get(path)
         seen.append(numbers(page))
@@ -144,7 +195,7 @@ def test_pages_follow_each_other_without_gap_or_repetition(app, reader, book):
         path = "/policies" + following[1].replace("&amp;", "&") if following else None
     assert [len(part) for part in seen] == [50, 50, 30]
     assert len({number for part in seen for number in part}) == 130
-    assert numbers(reader.get("/policies" + back[-1])) == seen[1]
+    assert numbers(reader.get(f"/policies{back[-1]}")) == seen[1]
     assert "130 policies · ₹1,30,000 gross premium" in reader.get("/policies?q=page").text
 
 
@@ -163,17 +214,31 @@ def questions(monkeypatch):
     return asked
 
 
-@pytest.mark.parametrize("path", [
-    "/policies", "/policies?view=overdue", "/policies?q=rohan&line=health", "/policies/{health}", "/policies/{motor}",
-    "/policies/new", "/policies/new?q=rohan", "/policies/new?client_id=RM01&line=health", "/policies/{health}/edit",
-    "/policies/{motor}/edit", "/policies/{health}/renewal", "/policies/{motor}/cancellation", "/settings", "/settings/gst",
-    "/settings/insurers", "/settings/products",
-])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/policies",
+        "/policies?view=overdue",
+        "/policies?q=rohan&line=health",
+        "/policies/{health}",
+        "/policies/{motor}",
+        "/policies/new",
+        "/policies/new?q=rohan",
+        "/policies/new?client_id=RM01&line=health",
+        "/policies/{health}/edit",
+        "/policies/{motor}/edit",
+        "/policies/{health}/renewal",
+        "/policies/{motor}/cancellation",
+        "/settings",
+        "/settings/gst",
+        "/settings/insurers",
+        "/settings/products",
+    ],
+)
 def test_no_page_asks_more_than_six_questions(app, book, questions, path):
     clerk = sign_in(app, "administrator")
     ids = {}
     for line in ("health", "motor"):
-
         ids[line] = add(clerk, book.form(line, policy_number=f"Q/{path}/{line}"))
     clerk.get(path.format(**ids))
     questions.clear()

@@ -2,6 +2,7 @@
 
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -117,7 +118,7 @@ def test_no_rule_is_found_for_an_unknown_line_or_a_day_before_gst():
 
 
 def tax(line, on, **more):
-    given_values = {"subtype": "", "is_group": False, "has_third_party": False} | more
+    given_values: dict[str, Any] = {"subtype": "", "is_group": False, "has_third_party": False} | more
     return choose_tax(RULES, line=line, on=on, **given_values)
 
 

@@ -4,7 +4,6 @@ import hashlib
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from flask import Response, request
@@ -21,6 +20,8 @@ from portal.web import SubmittedForm, may, render
 Row = dict[str, Any]
 PREMIUM_FIELDS = frozenset(PremiumInput.model_fields)
 MOST_SPARE = 20
+# Stored as 0 where nothing was entered; the form shows them empty.
+NEVER_EMPTY = frozenset({"net_premium", "addon_premium", "tp_premium", "commission_rate", *service.NOT_NULL})
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def once_key(form: SubmittedForm[PolicyInput]) -> str | None:
 
 def editable(record: Mapping[str, Any], line: str, book: Book) -> Row:
     """A stored term as its form shows it: what follows from a rule is left empty, so that it goes on following it."""
-    values = {name: value for name, value in record.items() if not _is_zero_amount(name, value)}
+    values = {name: value for name, value in record.items() if value or name not in NEVER_EMPTY}
     unentered = {name: record[name] for name in PREMIUM_FIELDS if name in record}
     unentered.update(gst_rate=None, gst_tp_rate=None, gst_reason=None)
     priced = service.price(PremiumInput.model_construct(**unentered), line, book)
@@ -127,10 +128,6 @@ def editable(record: Mapping[str, Any], line: str, book: Book) -> Row:
     if record.get("commission_amount") == priced.commission:
         values["commission_amount"] = None
     return values
-
-
-def _is_zero_amount(name: str, value: Any) -> bool:
-    return isinstance(value, Decimal) and not value and name not in ("gst_rate", "gst_tp_rate", "commission_amount")
 
 
 def names_of_choices(book: Book) -> dict[str, dict[str, str]]:

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
@@ -20,7 +21,7 @@ CHROMIUM = next((found for name in ("chromium", "chromium-browser") if (found :=
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
          "--disable-sync", "--no-first-run"]
 WIDTHS = {"desk": 1366, "phone": 360}
-THEMES = ("light", "dark")
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def _paths(client_id: str, member_id: int, policies: dict[str, int]) -> dict[str
         "clients": "/clients", "clients filtered": "/clients?q=zzzz", "client": f"/clients/{client_id}",
         "new client": "/clients/new", "edit client": f"/clients/{client_id}/edit",
         "new member": f"/clients/{client_id}/members/new",
-        "edit member": f"/clients/{client_id}/members/{member_id}/edit",
+        "edit member": f"/clients/{client_id}/members/{member_id}",
         "policies": "/policies", "policies filtered": "/policies?q=zzzz",
         "choose policy": "/policies/new",
         **{f"new {line} policy": f"/policies/new?client_id={client_id}&line={line}"
@@ -67,6 +68,9 @@ def _paths(client_id: str, member_id: int, policies: dict[str, int]) -> dict[str
         "edit policy": f"/policies/{motor}/edit", "renew policy": f"/policies/{motor}/renewal",
         "search": "/search?q=me", "search nothing": "/search?q=zzzzzz", "search empty": "/search",
         "users": "/users", "invite": "/users/new", "account": "/account", "password": "/account/password",
+        "settings": "/settings", "GST rules": "/settings/gst", "delete client": f"/clients/{client_id}/delete",
+        "cancel policy": f"/policies/{motor}/cancellation", "lose policy": f"/policies/{motor}/loss",
+        "delete policy": f"/policies/{motor}/deletion",
         "insurers": "/settings/insurers", "products": "/settings/products", "agents": "/settings/agents",
         "not found": "/clients/NOBODY99",
     }  # fmt: skip
@@ -90,7 +94,7 @@ def chromium(playwright: Playwright) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def cookies(chromium: Browser, agency: Agency) -> list[dict[str, object]]:
+def cookies(chromium: Browser, agency: Agency) -> list[Any]:
     """What the administrator's browser holds after signing in through the login page."""
     context = chromium.new_context(base_url=agency.url)
     page = context.new_page()
@@ -99,21 +103,19 @@ def cookies(chromium: Browser, agency: Agency) -> list[dict[str, object]]:
     page.get_by_label("Password", exact=True).fill(cast.PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url("**/clients")
-    held = [dict(cookie) for cookie in context.cookies()]
+    held: list[Any] = [*context.cookies()]
     context.close()
     return held
 
 
 @pytest.fixture
-def open_page(chromium: Browser, agency: Agency, cookies: list[dict[str, object]]) -> Iterator[Callable[..., Page]]:
-    """Opens a page of the portal as the administrator: width "desk" or "phone", theme "light" or "dark"."""
+def open_page(chromium: Browser, agency: Agency, cookies: list[Any]) -> Iterator[Callable[..., Page]]:
+    """Opens a page of the portal as the administrator, as wide as a "desk" or a "phone"."""
     contexts: list[BrowserContext] = []
 
-    def open_it(
-        path: str, width: str = "desk", theme: str = "light", *, signed_in: bool = True, **options: object
-    ) -> Page:
+    def open_it(path: str, width: str = "desk", *, signed_in: bool = True, **options: Any) -> Page:
         context = chromium.new_context(
-            base_url=agency.url, color_scheme=theme, viewport={"width": WIDTHS[width], "height": 900}, **options)
+            base_url=agency.url, reduced_motion="reduce", viewport={"width": WIDTHS[width], "height": 900}, **options)
         contexts.append(context)
         if signed_in:
             context.add_cookies(cookies)

@@ -25,6 +25,8 @@ from setting_values import GROUPS, Network, Parser, Setting
 ENV_FILE = parse.ROOT / ".env"
 SECRET_FILE = "secret_key"  # noqa: S105 - a file name
 MINIMUM_SECRET_LENGTH = 32
+# By itself the portal takes no more of a large machine: each costs some 80 MB and up to 45 database connections.
+MOST_WEB_PROCESSES = 17
 
 
 class ConfigurationError(Exception):
@@ -98,8 +100,8 @@ class Settings:
         "Proxies whose X-Forwarded-For and -Proto headers are believed.",
         "127.0.0.1,::1")
     web_concurrency: int = _setting(
-        "web", parse.number(1, 256), lambda: _processors() * 2 + 1,
-        "Web processes. Absent: twice the processors plus one.", "5")
+        "web", parse.number(1, 256), lambda: min(_processors() * 2 + 1, MOST_WEB_PROCESSES),
+        f"Web processes. Absent: twice the processors plus one, {MOST_WEB_PROCESSES} at most.", "5")
     web_connections: int = _setting(
         "web", parse.number(1, 100_000), 1000, "Connections that one web process serves at once.", "1000")
     web_timeout: int = _setting(

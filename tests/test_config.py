@@ -83,7 +83,7 @@ def test_with_nothing_configured_the_defaults_run_the_portal(load, tmp_path):
     chosen = load()
     assert (chosen.port, chosen.web_bind, chosen.app_base_url) == (5050, "127.0.0.1:5050", "http://localhost:5050")
     assert (chosen.db_pool_size, chosen.db_max_overflow, chosen.task_workers, chosen.file_workers) == (15, 30, 15, 10)
-    assert chosen.web_concurrency == len(os.sched_getaffinity(0)) * 2 + 1
+    assert chosen.web_concurrency == min(len(os.sched_getaffinity(0)) * 2 + 1, 17)
     assert chosen.trusted_proxies == (ipaddress.ip_network("127.0.0.1"), ipaddress.ip_network("::1"))
     assert not chosen.production
     assert not any(chosen.uses(group) for group in GROUPS)

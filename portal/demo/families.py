@@ -71,14 +71,12 @@ class Registry:
             pool = pick_pool(self._rng)
             surname = self._rng.choice(pool.surnames)
             size = self._rng.choices((2, 3, 4), (55, 30, 15))[0]
-            self._group = _Group(
-                f"{surname} {self._rng.choice(('Group', 'Family'))} {self._count}", pool, surname, size - 1
-            )
+            name = f"{surname} {self._rng.choice(('Group', 'Family'))}, {pick_place(self._rng).locality}"
+            self._group = _Group(name, pool, surname, size - 1)
 
     def _person(self) -> ClientFile:
         rng = self._rng
-        pool = self._group.pool if self._group else pick_pool(rng)
-        surname = self._group.surname if self._group else rng.choice(pool.surnames)
+        pool, surname = self._pool_and_surname()
         gender = MALE if rng.random() < 0.82 else FEMALE
         middle = f" {pool.first_name(rng, MALE)}" if rng.random() < 0.45 else ""
         name = f"{pool.first_name(rng, gender)}{middle} {surname}"
@@ -89,19 +87,22 @@ class Registry:
 
     def _firm(self) -> ClientFile:
         rng = self._rng
-        name, client_type, trade = firm_name(rng)
-        if self._group:
-            name = f"{self._group.surname} {name.split(' ', 1)[1]}"
+        pool, owner = self._pool_and_surname()
+        name, client_type, trade = firm_name(rng, owner)
         place = pick_place(rng, business=True)
         file = self._file(client_type, name, place, born=None)
         file.trade = trade
         file.client["gstin"] = gstin(place.city.gst_state, file.client["pan"]) if rng.random() < 0.8 else None
-        pool = self._group.pool if self._group else pick_pool(rng)
-        surname = self._group.surname if self._group else rng.choice(pool.surnames)
         for _ in range(rng.choices((0, 1, 2), (35, 50, 15))[0]):
             born = self._born(rng.randint(28, 65))
-            file.members.append(_member(file.client, f"{pool.first_name(rng, MALE)} {surname}", "partner", born, MALE))
+            file.members.append(_member(file.client, f"{pool.first_name(rng, MALE)} {owner}", "partner", born, MALE))
         return file
+
+    def _pool_and_surname(self) -> tuple[Pool, str]:
+        if self._group:
+            return self._group.pool, self._group.surname
+        pool = pick_pool(self._rng)
+        return pool, self._rng.choice(pool.surnames)
 
     def _again(self, known: ClientFile) -> ClientFile:
         """The same person once more: other spelling, mostly the same phone or birthday, maybe without the family."""
@@ -112,6 +113,7 @@ class Registry:
         file.client["group_name"] = known.client["group_name"]
         if rng.random() < 0.7:
             file.client["phone"] = known.client["phone"]
+            file.client["whatsapp_opt_in"] = known.client["whatsapp_opt_in"]
         elif rng.random() < 0.5:
             file.client["date_of_birth"] = None
         head, *others = known.members
@@ -157,12 +159,18 @@ def family(rng: Random, client: Row, pool: Pool, surname: str, gender: str, toda
     """The client as first member, then spouse, children 24 to 33 years younger, and parents in the largest families."""
     born: date = client["date_of_birth"]
     members = [_member(client, client["name"], "self", born, gender)]
+
+    def join(relation: str, of_gender: str, of_birth: date) -> None:
+        taken = {member["name"].split()[0] for member in members}
+        name = f"{pool.first_name(rng, of_gender, taken)} {surname}"
+        members.append(_member(client, name, relation, of_birth, of_gender))
+
     sizes, weights = zip(*FAMILY_SIZES, strict=True)
     to_come = rng.choices(sizes, weights)[0] - 1
     if to_come and rng.random() < 0.93:
-        other = FEMALE if gender == MALE else MALE
-        spouse_born = born + timedelta(days=rng.randint(-900, 2200) * (1 if gender == MALE else -1))
-        members.append(_member(client, f"{pool.first_name(rng, other)} {surname}", "spouse", spouse_born, other))
+        husband = gender == MALE
+        years_between = timedelta(days=rng.randint(-900, 2200))
+        join("spouse", FEMALE if husband else MALE, born + (years_between if husband else -years_between))
         to_come -= 1
     parents = rng.randint(0, min(2, to_come)) if to_come >= 3 else 0
     child_born = born + timedelta(days=round(365.25 * rng.uniform(24, 31)))
@@ -170,14 +178,10 @@ def family(rng: Random, client: Row, pool: Pool, surname: str, gender: str, toda
         if child_born > today:
             child_born = today - timedelta(days=rng.randint(40, 900))
         child = rng.choice((FEMALE, MALE))
-        relation = "daughter" if child == FEMALE else "son"
-        members.append(_member(client, f"{pool.first_name(rng, child)} {surname}", relation, child_born, child))
+        join("daughter" if child == FEMALE else "son", child, child_born)
         child_born += timedelta(days=rng.randint(500, 1500))
     for relation, of_gender in (("mother", FEMALE), ("father", MALE))[:parents]:
-        parent_born = born - timedelta(days=round(365.25 * rng.uniform(21, 29)))
-        members.append(
-            _member(client, f"{pool.first_name(rng, of_gender)} {surname}", relation, parent_born, of_gender)
-        )
+        join(relation, of_gender, born - timedelta(days=round(365.25 * rng.uniform(21, 29))))
     _name_nominees(members)
     _give_phones(rng, client, members)
     return members

@@ -4,6 +4,7 @@ The pools exist to keep names coherent and have no label; which pool a name came
 First names that would meet a surname here and make a well-known person are left out.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from random import Random
 
@@ -19,8 +20,14 @@ class Pool:
     men: tuple[str, ...]
     women: tuple[str, ...]
 
-    def first_name(self, rng: Random, gender: str) -> str:
-        return rng.choice(self.women if gender == FEMALE else self.men)
+    def first_name(self, rng: Random, gender: str, but: Collection[str] = ()) -> str:
+        """One that nobody in `but` has, as far as six attempts find one."""
+        name = ""
+        for _ in range(6):
+            name = rng.choice(self.women if gender == FEMALE else self.men)
+            if name not in but:
+                break
+        return name
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -131,9 +138,9 @@ def pick_pool(rng: Random) -> Pool:
     return rng.choices(POOLS, _POOL_WEIGHTS)[0]
 
 
-def firm_name(rng: Random) -> tuple[str, str, str]:
-    """A firm as (name, client type, trade): "Kothari Plastics", "Zenith Logistics Pvt Ltd"."""
-    first = rng.choice(pick_pool(rng).surnames) if rng.random() < 0.45 else rng.choice(FIRM_WORDS)
+def firm_name(rng: Random, owner: str) -> tuple[str, str, str]:
+    """A firm as (name, client type, trade), at times called after its owner: "Kothari Plastics", "Zenith Foods LLP"."""
+    first = owner if rng.random() < 0.45 else rng.choice(FIRM_WORDS)
     if rng.random() < 0.2:
         first = f"{first} {rng.choice(FIRM_WORDS)}"
     word, trade = rng.choice(TRADES)

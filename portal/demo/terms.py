@@ -69,9 +69,7 @@ class Terms:
         maker = vehicles if product.line == "motor" else covers
         cover = maker.first_cover(self._rng, product, file, start)
         chain = _Chain(pick_insurer(self._rng, product), _serial(file))
-        business = (
-            "new" if not cover.begun_earlier else self._rng.choices(("renewal", "roll over", "new"), (30, 45, 25))[0]
-        )
+        business = self._how_it_came(product, cover)
         follows: int | None = None
         while True:
             term = self._term(file, chain, cover, start, business, follows)
@@ -88,6 +86,14 @@ class Terms:
                 business = "roll over"
             claimed = self._rng.random() < PRODUCT[cover.product].claim_rate
             cover = maker.next_cover(self._rng, cover, claimed=claimed, start=start)
+
+    def _how_it_came(self, product: Product, cover: Cover) -> str:
+        """The business type of a first term: a life policy begun elsewhere goes on here, others may roll over."""
+        if not cover.begun_earlier:
+            return "new"
+        if product.line == "life":
+            return "renewal"
+        return self._rng.choices(("renewal", "roll over", "new"), (30, 45, 25))[0]
 
     def _term(
         self, file: ClientFile, chain: _Chain, cover: Cover, start: date, business: str, follows: int | None
@@ -141,21 +147,17 @@ class Terms:
         rng = self._rng
         over = (self._today - policy["due_on"]).days
         keeps = rng.random() < product.retention
-        grace = GRACE_DAYS.get(product.line, 0)
         if over <= 0:
-            if keeps and -over <= EARLY_DAYS and rng.random() < 0.06:
-                policy["state"] = "renewed"
-        elif (grace and over <= grace and rng.random() < (0.86 - 0.016 * over if keeps else 0.9)) or (
-            not grace and over <= UNDECIDED_DAYS and rng.random() < (0.25 if keeps else 0.7)
-        ):
-            pass
-        elif keeps:
-            policy["state"] = "renewed"
+            if not keeps or -over > EARLY_DAYS or rng.random() > 0.06:
+                return
+        elif rng.random() < _still_open(product.line, over, keeps):
+            return
+        if keeps:
+            policy["state"], decided = "renewed", policy["due_on"]
         else:
-            policy["state"] = "lost"
+            policy["state"], decided = "lost", policy["due_on"] + timedelta(days=30)
             policy["lost_reason"] = _pick(rng, LOST_MOTOR if product.line == "motor" else LOST_REASONS)
-        if policy["state"] != "live":
-            policy["updated_at"] = max(policy["created_at"], self.office_hour(policy["due_on"], early=12))
+        policy["updated_at"] = max(policy["created_at"], self.office_hour(decided, early=12))
 
     def _leave_pending(self, policy: Row) -> None:
         waiting = list(_pick(self._rng, WAITING))
@@ -240,6 +242,16 @@ def _due_on(cover: Cover) -> date:
     """The day something has to be done: the end of own damage where the third party cover runs on."""
     own_damage_to: date | None = cover.detail.get("own_damage_to")
     return min(cover.policy_to, own_damage_to or cover.policy_to)
+
+
+def _still_open(line: str, days_over: int, keeps: bool) -> float:
+    """How likely nobody knows yet what becomes of a term that ended so many days ago: in grace, or just run out."""
+    grace = GRACE_DAYS.get(line, 0)
+    if days_over > max(grace, UNDECIDED_DAYS):
+        return 0.0
+    if grace:
+        return 0.86 - 0.016 * days_over if keeps else 0.9
+    return 0.25 if keeps else 0.7
 
 
 def _commission_received(days: int) -> float:

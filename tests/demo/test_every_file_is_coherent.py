@@ -141,6 +141,23 @@ def test_a_family_has_one_surname(files):
             assert len(surnames) <= 1
 
 
+def test_nobody_in_a_family_has_the_same_name_as_another(files):
+    doubles = sum(len({member["name"] for member in file.members}) < len(file.members) for file in files)
+    assert doubles <= 2
+
+
+def test_consent_to_whatsapp_needs_a_telephone(files):
+    for file in files:
+        client = file.client
+        assert client["phone"] or not client["whatsapp_opt_in"]
+        assert (client["whatsapp_opt_in_at"] is not None) == client["whatsapp_opt_in"]
+        assert client["email"] or not client["email_opt_in"]
+
+
+def test_life_policies_are_never_rolled_over(terms):
+    assert "roll over" not in {term.policy["business_type"] for term in terms if term.policy["line"] == "life"}
+
+
 def test_children_are_a_generation_younger_and_parents_older(files):
     for file in files:
         born = file.client["date_of_birth"]

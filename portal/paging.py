@@ -60,6 +60,11 @@ class Listing:
     parameters: Mapping[str, str]
     sorts: Sequence[Sort] = field(repr=False)
 
+    @property
+    def sort_word(self) -> str:
+        """The sort as the address has it: "name", "-gross"."""
+        return _sort_word(self.sort, self.descending)
+
     def link(self, **changes: str | int | None) -> str:
         """The address of this list with some parameters changed ("" takes one out), starting at the first page."""
         wanted = {**self.parameters, "cursor": "", **{name: str(value or "") for name, value in changes.items()}}

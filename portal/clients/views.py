@@ -59,7 +59,7 @@ def browse() -> Response:
         "clients/list.html",
         page=page,
         narrowed=narrowed,
-        form=prefilled(narrowed.model_dump()),
+        form=prefilled({**narrowed.model_dump(), "sort": page.listing.sort_word}),
         cities=[(city, city) for city in choices.cities],
         groups=[(group, group) for group in choices.groups],
         agents=[(agent["id"], agent["name"]) for agent in masters().agents],

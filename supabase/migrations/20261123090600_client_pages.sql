@@ -23,5 +23,8 @@ comment on view client_choices is 'key: kind, name';
 -- Looked up each time a client is saved, as phone numbers and e-mail addresses are.
 create index clients_pan on clients (pan) where pan is not null;
 
+-- The clients added last.
+create index clients_by_age on clients (created_at, client_id) where deleted_at is null;
+
 select protect_schema();
 notify pgrst, 'reload schema';

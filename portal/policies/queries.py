@@ -73,7 +73,14 @@ class Totals:
 
 def sorts_of(view: str) -> list[Sort]:
     """What a view may be ordered by, its own order first; each stands on an index."""
-    first = {"expiring": "due", "overdue": "due", "unpaid": "due", "live": "due", "pending": "added"}.get(view, "end")
+    first = {
+        "expiring": "due",
+        "overdue": "due",
+        "unpaid": "due",
+        "live": "due",
+        "pending": "added",
+        "all": "start",
+    }.get(view, "end")
     names = [first, *(name for name in ("end", "start", "gross") if name != first)]
     return [SORTS[name] for name in names]
 

@@ -41,7 +41,8 @@ def suggestion(old: Row, today: date) -> Row:
     new = {name: value for name, value in old.items() if name not in ASKED_ANEW}
     new.update(policy_from=start, policy_to=end, business_type="renewal", version=old["version"])
     if old["line"] == "motor":
-        new["no_claim_bonus"] = next_bonus(old.get("no_claim_bonus"), old["due_on"], today)
+        if old.get("cover") != "third party only":
+            new["no_claim_bonus"] = next_bonus(old.get("no_claim_bonus"), old["due_on"], today)
         new["own_damage_to"] = None
         if old.get("third_party_to") and old["third_party_to"] <= start:
             new["third_party_to"] = None

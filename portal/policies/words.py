@@ -9,12 +9,12 @@ LINES = {
     "other": "Other",
 }
 LINE_HINTS = {
-    "health": "Floater, individual and top-up covers, with the persons insured",
+    "health": "Floater, individual, top-up and accident covers",
     "motor": "Cars, two-wheelers and commercial vehicles",
     "fire": "Factory, shop, office and home",
     "life": "Term, savings and pension plans",
     "travel": "Trips in India and abroad",
-    "other": "Accident, marine, liability and the rest",
+    "other": "Marine, liability and the rest",
 }
 VIEWS = {
     "all": "All",

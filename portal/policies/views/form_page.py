@@ -9,7 +9,7 @@ from typing import Any
 from flask import Response, request
 
 from database_pool import Duplicate
-from portal.formats import compact
+from portal.formats import compact, today
 from portal.inputs import lenient
 from portal.policies import queries, service, words
 from portal.policies.inputs import PolicyInput, PremiumInput
@@ -61,6 +61,7 @@ def show(
         priced=preview(form, subject.line, book),
         spare=_spare(),
         words=words,
+        today=today(),
         form_key=form.value("form_key") or uuid.uuid4().hex,
         **more,
     )
@@ -117,7 +118,7 @@ def once_key(form: SubmittedForm[PolicyInput]) -> str | None:
 
 def editable(record: Mapping[str, Any], line: str, book: Book) -> Row:
     """A stored term as its form shows it: what follows from a rule is left empty, so that it goes on following it."""
-    values = {name: value for name, value in record.items() if value or name not in NEVER_EMPTY}
+    values = without_zeros(record)
     unentered = {name: record[name] for name in PREMIUM_FIELDS if name in record}
     unentered.update(gst_rate=None, gst_tp_rate=None, gst_reason=None)
     priced = service.price(PremiumInput.model_construct(**unentered), line, book)
@@ -128,6 +129,11 @@ def editable(record: Mapping[str, Any], line: str, book: Book) -> Row:
     if record.get("commission_amount") == priced.commission:
         values["commission_amount"] = None
     return values
+
+
+def without_zeros(record: Mapping[str, Any]) -> Row:
+    """A record without the amounts that nobody entered."""
+    return {name: value for name, value in record.items() if value or name not in NEVER_EMPTY}
 
 
 def names_of_choices(book: Book) -> dict[str, dict[str, str]]:

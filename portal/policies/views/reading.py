@@ -1,6 +1,7 @@
 """The list of policies and the page of one."""
 
 import re
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -26,11 +27,13 @@ def index() -> Response:
     arguments = request.args.to_dict()
     wanted = lenient(PolicyFilter, arguments)
     filters = queries.filters_of(wanted, today())
+    totals = queries.totals(filters)
     page = queries.page_of_policies(listing(arguments, queries.sorts_of(wanted.view)), filters)
     return render(
         "policies/list.html",
-        page=page,
-        totals=queries.totals(filters),
+        page=replace(page, total=totals.policies),
+        totals=totals,
+        today=today(),
         wanted=wanted,
         masters=masters(),
         is_narrowed=any(value is not None for name, value in wanted if name != "view"),
@@ -56,6 +59,7 @@ def page(policy_id: int) -> Response:
     return render(
         "policies/page.html",
         policy=policy,
+        today=today(),
         parts=parts,
         round_off=policy["gross_premium"] - parts.gross + parts.round_off,
         details=queries.details(policy_id, policy["line"]),

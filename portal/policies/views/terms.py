@@ -31,7 +31,7 @@ def renewal_form(policy_id: int) -> Answer:
     if old["state"] not in renewal.RENEWABLE:
         return _cannot_renew(old)
     subject, book = _subject(old)
-    form = prefilled({**renewal.suggestion(old, today()), "commission_amount": None})
+    form = prefilled(form_page.without_zeros(renewal.suggestion(old, today())))
     return form_page.show(RENEWAL, form, subject, book, old=old)
 
 
@@ -159,7 +159,15 @@ def _end_form(
     what: str, old: dict[str, Any], form: SubmittedForm[Input], status: int = 200, *, changed: bool = False
 ) -> Response:
     return render(
-        "policies/end.html", status, what=what, old=old, form=form, changed=changed, words=words, CHANGED=CHANGED
+        "policies/end.html",
+        status,
+        what=what,
+        old=old,
+        form=form,
+        changed=changed,
+        words=words,
+        today=today(),
+        CHANGED=CHANGED,
     )
 
 

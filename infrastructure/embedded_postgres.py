@@ -74,6 +74,8 @@ class EmbeddedPostgres:
             with fasteners.InterProcessLock(self._starting):
                 self._users.acquire_read_lock()
                 server = get_server(self._folder, start=False, cleanup_mode=None)
+                # The library's own lock is one file for the whole machine, which another user may have made.
+                server._lock = fasteners.InterProcessLock(f"{self._starting}.library")
                 server.ensure_pgdata_inited()
                 self._configure()
                 self._end_remains()

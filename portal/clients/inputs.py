@@ -5,7 +5,6 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, Field, StringConstraints, ValidationInfo, field_validator
 
-from portal.formats import compact
 from portal.inputs import (
     Checkbox,
     EmailAddress,
@@ -51,7 +50,7 @@ ClientId = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9-]{2,20}$")]
 def _prefix(value: object) -> object:
     if not isinstance(value, str):
         return value
-    letters = compact(value[:20])
+    letters = value.strip()[:20].upper()
     if not (2 <= len(letters) <= 3 and letters.isascii() and letters.isalpha()):
         raise ValueError("The prefix of a client id is two or three letters, for example RM.")
     return letters

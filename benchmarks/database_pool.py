@@ -50,12 +50,14 @@ class Measured:
 
     rates: list[float] = field(default_factory=list)
     tails: list[float] = field(default_factory=list)
+    costs: list[float] = field(default_factory=list)
     worst: float = 0.0
     fewest: int = sys.maxsize
 
-    def add(self, waits: list[list[float]], seconds: float) -> None:
-        """One round: the waits of each greenlet."""
+    def add(self, waits: list[list[float]], seconds: float, processor: float) -> None:
+        """One round: the waits of each greenlet, the time it took, and this process's processor time in it."""
         every = sorted(itertools.chain.from_iterable(waits))
+        self.costs.append(processor / len(every))
         self.rates.append(len(every) / seconds)
         self.tails.append(every[int(len(every) * 0.99)])
         self.worst = max(self.worst, every[-1])
@@ -64,6 +66,10 @@ class Measured:
     @property
     def rate(self) -> float:
         return statistics.median(self.rates)
+
+    @property
+    def cost(self) -> float:
+        return statistics.median(self.costs)
 
     @property
     def tail(self) -> float:
@@ -99,9 +105,9 @@ class CountingProxy:
         upstream.close()
 
 
-def run(ask: Ask, greenlets: int, seconds: float, ids: list[str]) -> tuple[list[list[float]], float]:
-    """The time of each call, by greenlet, while they asked for random clients for `seconds`; and the time of all."""
-    start = time.perf_counter()
+def run(ask: Ask, greenlets: int, seconds: float, ids: list[str]) -> tuple[list[list[float]], float, float]:
+    """Greenlets ask for random clients for `seconds`: time of each call by greenlet, of all, and of the processor."""
+    start, spent = time.perf_counter(), time.process_time()
     end = start + seconds
 
     def work(seed: int) -> list[float]:
@@ -113,7 +119,7 @@ def run(ask: Ask, greenlets: int, seconds: float, ids: list[str]) -> tuple[list[
 
     workers = [gevent.spawn(work, seed) for seed in range(greenlets)]
     gevent.joinall(workers, raise_error=True)
-    return [worker.value for worker in workers], time.perf_counter() - start
+    return [worker.value for worker in workers], time.perf_counter() - start, time.process_time() - spent
 
 
 def compare(
@@ -132,7 +138,7 @@ def compare(
         tail, worst = result.tail * 1000, result.worst * 1000
         print(
             f"  {name:<26} {result.rate:8,.0f}/s   p99 {tail:7.2f} ms   worst wait {worst:7.2f} ms"
-            f"   fewest answers of a greenlet {result.fewest}"
+            f"   processor {result.cost * 1e6:5.0f} us each   fewest answers of a greenlet {result.fewest}"
         )
     return results
 

@@ -160,7 +160,9 @@ class ConnectionPool(Generic[Connection]):
         """Waits in line; None means: the place is yours, open the connection yourself."""
         began = time.monotonic()
         try:
-            if not waiter.served.wait(min(GROW_AFTER, until - began)) and not self._may_grow(waiter):
+            # A full pool cannot grow: one wait then, as every timer that runs out costs as much as a query.
+            full = self._in_use + len(self._idle) >= self.limit
+            if full or not (waiter.served.wait(min(GROW_AFTER, until - began)) or self._may_grow(waiter)):
                 waiter.served.wait(max(0.0, until - time.monotonic()))
         except BaseException:
             # Killed while waiting (gevent.Timeout, GreenletExit): what was given in the same instant must not be lost.
@@ -179,7 +181,7 @@ class ConnectionPool(Generic[Connection]):
 
     def _may_grow(self, waiter: _Waiter[Connection]) -> bool:
         with self._lock:
-            if waiter not in self._waiters:
+            if waiter.may_open or waiter.connection is not None:
                 return True  # served in this instant
             if self._in_use + len(self._idle) >= self.limit:
                 return False

@@ -21,7 +21,7 @@ class Colleagues:
         )  # fmt: skip
 
     def result(self, *, seconds: float = 120.0) -> dict[str, Any]:
-        """The findings. Raises AssertionError with the last words of a process that failed, TimeoutExpired for a hung one."""
+        """What it found. Raises AssertionError with its last words when it failed, TimeoutExpired when it hangs."""
         try:
             output, complaints = self._process.communicate(timeout=seconds)
         finally:

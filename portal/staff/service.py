@@ -39,6 +39,7 @@ ROLES: Mapping[str, str] = {
 LONGEST_SESSION = sessions.LONGEST
 # One person at one place, one place (an office has one address for all), one account from all over the world.
 FREE_FAILURES = {"pair": 5, "ip": 30, "email": 30}
+FORGOTTEN_AFTER = datetime.timedelta(days=2)   # failures count for one day, a pause lasts an hour at most
 WRONG = "E-mail or password is not right."
 
 
@@ -47,14 +48,16 @@ def permissions_of(role: str) -> frozenset[str]:
     return MATRIX.get(role, frozenset())
 
 
-def check_sign_in(email: str, password: str, *, ip: str | None) -> Row:
+def check_sign_in(email: str, password: str, *, ip: str | None, device: str = "") -> Row:
     """The colleague with this e-mail and password.
 
     Raises Refused with one and the same sentence for an unknown address, a wrong password and a disabled account, and
     TooManyAttempts while the account (from this place), the place, or the account (from everywhere) has to wait.
+    `device` is what proves that the colleague signed in with this browser before ("" when nothing does): its failures
+    are counted apart, so that strangers who guess from all over the world shut out each other and not the colleague.
     """
     email = email.strip().lower()
-    subjects = _subjects(email, ip)
+    subjects = _subjects(email, ip, device)
     blocked_until = queries.brakes_on(list(subjects.values()), formats.now())
     if blocked_until is not None:
         raise _must_wait(math.ceil((blocked_until - formats.now()).total_seconds()))
@@ -63,7 +66,7 @@ def check_sign_in(email: str, password: str, *, ip: str | None) -> Row:
     if user is None or not right or not user["is_active"]:
         wait = max(call_function("note_sign_in_failure", {"subjects": [subject], "free_failures": FREE_FAILURES[kind]})
                    for kind, subject in subjects.items())
-        logger.warning("sign-in failed", extra={"subject": subjects["email"][:20], "user_id": user and user["user_id"]})
+        logger.warning("sign-in failed", extra={"subject": subjects["pair"][:20], "user_id": user and user["user_id"]})
         raise _must_wait(wait) if wait else Refused(WRONG)
     return user
 
@@ -84,6 +87,7 @@ def sign_in(
     tx.update("users", changes, filters={"user_id_eq": user["user_id"]})
     subjects = _subjects(user["email"], actor.ip)
     tx.delete("sign_in_brakes", filters={"subject_in": [subjects["pair"], subjects["email"]]})
+    tx.delete("sign_in_brakes", filters={"last_failure_at_lt": formats.now() - FORGOTTEN_AFTER})
     audit.record(tx, actor, "signed in", "user", user["user_id"],
                  after={"role": changes["role"]} if "role" in changes else None)
     return sessions.begin(tx, user["user_id"], ip=actor.ip, user_agent=user_agent)
@@ -205,9 +209,11 @@ def _keep_an_administrator(tx: Transaction, actor: Actor, target: Row) -> None:
                   filters={"user_id_eq": actor.user_id, "role_eq": "administrator", "is_active_eq": True})
 
 
-def _subjects(email: str, ip: str | None) -> dict[str, str]:
+def _subjects(email: str, ip: str | None, device: str = "") -> dict[str, str]:
     """What failures are counted by: of an e-mail address its hash, of an IPv6 address the household's /64."""
     digest = hashlib.sha256(email.encode("utf-8", "replace")).hexdigest()
+    if device:
+        return {"pair": f"pair:{digest}:{hashlib.sha256(device.encode()).hexdigest()}"}
     place = _place(ip)
     return {"pair": f"pair:{digest}:{place}", "ip": f"ip:{place}", "email": f"email:{digest}"}
 

@@ -1,12 +1,14 @@
 """Who may open what: each view says so beside its route, one gate enforces it, silence stops the start."""
 
 import re
+import secrets
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 from flask import Flask, abort, current_app, g, redirect, request, session
+from itsdangerous import BadData, URLSafeTimedSerializer
 from werkzeug.wrappers import Response
 
 from portal.audit import Actor
@@ -14,6 +16,7 @@ from portal.audit import Actor
 PUBLIC = "public"
 SIGNED_IN = "signed in"
 SIGN_IN_PATH = "/login"
+DEVICE_KNOWN_FOR = 365 * 24 * 3600   # seconds
 CHANGE_PASSWORD_PATH = "/account/password"  # noqa: S105 - a path
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -152,6 +155,32 @@ def end_session() -> None:
     """Takes everything out of the browser's cookie."""
     session.clear()
     g.user = None
+
+
+def remember_device(response: Response, email: str) -> None:
+    """Leaves a signed note in the browser that this colleague signed in with it. It opens nothing by itself."""
+    note = _device_notes().dumps([email, secrets.token_urlsafe(12)])
+    secure = bool(current_app.config["SESSION_COOKIE_SECURE"])
+    response.set_cookie(_device_cookie(), note if isinstance(note, str) else note.decode(), max_age=DEVICE_KNOWN_FOR,
+                        path="/", secure=secure, httponly=True, samesite="Lax")
+
+
+def known_device(email: str) -> str:
+    """The note of this browser, if this colleague has signed in with it within a year, else ""."""
+    note = request.cookies.get(_device_cookie(), "")
+    try:
+        address, _ = _device_notes().loads(note, max_age=DEVICE_KNOWN_FOR)
+    except (BadData, ValueError, TypeError):
+        return ""
+    return note if address == email.strip().lower() else ""
+
+
+def _device_notes() -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(current_app.config["SECRET_KEY"], salt="known device")
+
+
+def _device_cookie() -> str:
+    return "__Host-device" if current_app.config["SESSION_COOKIE_SECURE"] else "device"
 
 
 def wants_json() -> bool:

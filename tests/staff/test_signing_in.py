@@ -166,6 +166,44 @@ def test_one_account_that_is_tried_from_many_places_must_wait(app):
     assert answer.status_code == 429
 
 
+def test_guessing_from_all_over_the_world_does_not_shut_out_a_browser_the_colleague_used_before(app):
+    own = sign_in(app, "accounts")
+    own.submit("/logout")
+    for number in range(32):
+        stranger = visitor(app)
+        stranger.environ_base["REMOTE_ADDR"] = f"203.0.113.{number + 1}"
+        stranger.submit("/login", {"email": email_of("accounts"), "password": "not the password"})
+    right = {"email": email_of("accounts"), "password": PASSWORD}
+    newcomer = visitor(app)
+    newcomer.environ_base["REMOTE_ADDR"] = "198.51.100.4"
+    assert newcomer.submit("/login", right).status_code == 429
+    assert own.submit("/login", right).status_code == 303
+
+
+def test_a_known_browser_is_braked_as_well(app):
+    own = sign_in(app, "accounts")
+    own.submit("/logout")
+    wrong = {"email": email_of("accounts"), "password": "not the password"}
+    assert [own.submit("/login", wrong).status_code for _ in range(6)] == [422] * 5 + [429]
+
+
+def test_a_browser_known_for_one_colleague_is_a_stranger_for_another(app):
+    own = sign_in(app, "accounts")
+    own.submit("/logout")
+    for _ in range(5):
+        own.submit("/login", {"email": email_of("manager"), "password": "not the password"})
+    place = execute_query("sign_in_brakes", filters={"subject_like": "ip:%"}).data
+    assert place[0]["failures"] == 5
+
+
+def test_a_note_that_was_made_up_is_no_known_browser(app):
+    for note in ("x", "WyJhY2NvdW50c0BleGFtcGxlLmluIiwieCJd.aaaa.bbbb", "\x00", "a" * 3000):
+        browser = visitor(app)
+        browser.set_cookie("device", note)
+        assert browser.submit("/login", {"email": email_of("accounts"), "password": "no"}).status_code == 422
+    assert len(execute_query("sign_in_brakes", filters={"subject_like": "ip:%"}).data) == 1
+
+
 def test_a_good_sign_in_forgives_the_failures_before_it(app):
     for _ in range(4):
         attempt(app, email_of("staff"), "not the password")

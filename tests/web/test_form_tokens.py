@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+import app_multiuser
+import config
 from database_pool import execute_query
 from tests.cast import found, make_cast, sign_in, visitor
 
@@ -112,3 +114,23 @@ def test_a_broken_multipart_body_is_no_crash(app):
     browser = sign_in(app, "staff")
     answer = browser.post("/account", data=b"--x\r\nnonsense", content_type="multipart/form-data; boundary=x")
     assert answer.status_code == 400
+
+
+def test_over_https_a_form_must_come_from_our_own_pages(database):
+    from dataclasses import replace
+
+    before = config.settings()
+    try:
+        address = "https://portal.example.com"
+        browser = visitor(app_multiuser.create_app(replace(before, app_base_url=address)), use_cookies=True)
+        page = browser.get("/login", base_url=address)
+        typed = {
+            "csrf_token": found(r'name="csrf_token" value="([^"]+)"', page.text),
+            "email": "a@example.in",
+            "password": "x",
+        }
+        for referrer, status in ((f"{address}/login", 422), ("https://evil.example/login", 400), (None, 400)):
+            headers = {"Referer": referrer} if referrer else {}
+            assert browser.post("/login", base_url=address, data=typed, headers=headers).status_code == status
+    finally:
+        config.use_settings(before)

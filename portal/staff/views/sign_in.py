@@ -50,7 +50,8 @@ def sign_in() -> Response:
     if form.data is None:
         return _again(form, target, 422)
     try:
-        user = service.check_sign_in(form.data.email, form.data.password, ip=request.remote_addr)
+        user = service.check_sign_in(
+            form.data.email, form.data.password, ip=request.remote_addr, device=web.known_device(form.data.email))
     except TooManyAttempts as refusal:
         form.refuse(refusal)
         response = _again(form, target, 429)
@@ -65,7 +66,9 @@ def sign_in() -> Response:
             tx, user, actor, user_agent=request.user_agent.string, password=form.data.password,
             administrators=config.settings().admin_emails)
     web.begin_session(token)
-    return web.redirect_home(target)
+    response = web.redirect_home(target)
+    web.remember_device(response, user["email"])
+    return response
 
 
 @blueprint.post("/logout")

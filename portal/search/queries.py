@@ -23,7 +23,9 @@ def members(query: str, limit: int) -> list[Row]:
 
 def policies(query: str, limit: int) -> list[Row]:
     """Terms that a tsquery fits, the latest first."""
-    columns = "policy_id, policy_number, client_id, client_name, insurer_short, product_name, asset, policy_to, status"
+    columns = (
+        "policy_id, policy_number, client_id, client_name, insurer_short, product_name, asset, policy_to, state, status"
+    )
     return _found("policy_list", columns, query, "policy_to desc, policy_id desc", limit)
 
 

@@ -14,6 +14,7 @@ Segment = tuple[str, bool]
 
 AT_FIRST = 5
 MOST = 100
+LOOKED_AT = 50  # of the terms that match, so that those in force come before those that ended
 SHORTEST = 2
 
 
@@ -74,7 +75,10 @@ def mark(text: str | None, typed: str) -> list[Segment]:
 def _ask(kind: Kind, query: str, limit: int, typed: str) -> list[Row]:
     if kind == "clients":
         return queries.clients(query, limit, by_number=_has_digit(typed))
-    return {"members": queries.members, "policies": queries.policies, "vehicles": queries.vehicles}[kind](query, limit)
+    if kind == "members":
+        return queries.members(query, limit)
+    rows = (queries.policies if kind == "policies" else queries.vehicles)(query, max(limit, LOOKED_AT))
+    return sorted(rows, key=lambda row: row["state"] not in ("live", "pending"))[:limit]
 
 
 def _matches(text: str, typed: str) -> Iterator[tuple[int, int]]:

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from database_pool import execute_query
+from database_pool import execute_query, transaction
 from portal.search.service import mark
 from tests.cast import sign_in
 from tests.clients.counting import questions_of
@@ -141,3 +141,16 @@ def test_every_role_may_search(app, who):
 def test_a_search_asks_at_most_four_questions_besides_the_session(clerk, monkeypatch):
     assert questions_of(clerk, "/search?q=mehta", monkeypatch) <= 5
     assert questions_of(clerk, "/search?q=", monkeypatch) <= 1
+
+
+def test_terms_in_force_come_before_those_that_ended(clerk):
+    common = {"client_id": "RM01", "insurer_id": 1, "product_id": 1, "line": "motor", "policy_from": "2025-01-01"}
+    with transaction() as tx:
+        for number, state in enumerate(["cancelled", "live", "lost", "pending", "renewed"]):
+            end = f"203{9 - number}-01-01"
+            tx.insert(
+                "policies",
+                {**common, "policy_number": f"ORDER/{number}", "state": state, "policy_to": end, "due_on": end},
+            )
+    page = search(clerk, "order").text
+    assert re.findall(r"<mark>ORDER</mark>/(\d)", page) == ["1", "3", "0", "2", "4"]

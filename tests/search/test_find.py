@@ -150,7 +150,14 @@ def test_terms_in_force_come_before_those_that_ended(clerk):
             end = f"203{9 - number}-01-01"
             tx.insert(
                 "policies",
-                {**common, "policy_number": f"ORDER/{number}", "state": state, "policy_to": end, "due_on": end},
+                {
+                    **common,
+                    "policy_id": 11 + number,
+                    "policy_number": f"ORDER/{number}",
+                    "state": state,
+                    "policy_to": end,
+                    "due_on": end,
+                },
             )
     page = search(clerk, "order").text
     assert re.findall(r"<mark>ORDER</mark>/(\d)", page) == ["1", "3", "0", "2", "4"]

@@ -1,0 +1,54 @@
+"""The log of several processes: rotated by whoever meets it full, without a line lost or doubled."""
+
+import json
+import logging
+import multiprocessing
+from collections import Counter
+
+from portal.web.logs import OneLine, SharedRotatingFile
+
+WRITERS, LINES = 4, 400
+
+
+def write_lines(path, writer):
+    handler = SharedRotatingFile(path, maxBytes=20_000, backupCount=200, encoding="utf-8", delay=True)
+    handler.setFormatter(OneLine())
+    logger = logging.Logger(f"writer {writer}")
+    logger.addHandler(handler)
+    for number in range(LINES):
+        logger.info("line %d of %d", number, writer)
+
+
+def test_four_processes_share_one_rotated_file(tmp_path):
+    path = tmp_path / "portal.log"
+    writers = [multiprocessing.get_context("fork").Process(target=write_lines, args=(path, n)) for n in range(WRITERS)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(60)
+    files = [file for file in tmp_path.iterdir() if file.suffix != ".lock"]
+    assert len(files) > 5
+    lines = [json.loads(line)["message"] for file in files for line in file.read_text().splitlines()]
+    written = [f"line {number} of {writer}" for writer in range(WRITERS) for number in range(LINES)]
+    assert Counter(lines) == Counter(written)
+
+
+def test_a_folder_that_cannot_be_written_does_not_stop_the_portal(tmp_path, capsys):
+    from portal.web import logs
+
+    file_in_the_way = tmp_path / "logs"
+    file_in_the_way.write_text("")
+    try:
+        logs.configure(file_in_the_way, console=False)
+        logging.getLogger("portal").warning("still heard")
+    finally:
+        logs.configure(tmp_path / "elsewhere", console=False)
+    assert "still heard" in capsys.readouterr().err
+
+
+def test_a_message_with_line_ends_stays_one_line():
+    record = logging.LogRecord("x", logging.INFO, "", 0, "one\r\ntwo \x1b[31m %s", ("{}",), None)
+    line = OneLine().format(record)
+    assert "\n" not in line
+    assert "\x1b" not in line
+    assert json.loads(line)["message"] == "one\r\ntwo \x1b[31m {}"

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as any_
 
 from portal import formats
@@ -31,6 +31,7 @@ def on_23_november_2026(monkeypatch):
     monkeypatch.setattr(formats, "today", lambda: date(2026, 11, 23))
 
 
+@settings(deadline=None)
 @given(days)
 def test_a_date_as_shown_reads_back_as_the_same_day(day):
     assert parse_date(office_date(day)) == day
@@ -38,6 +39,7 @@ def test_a_date_as_shown_reads_back_as_the_same_day(day):
     assert parse_date(f"{day.day}-{day.month}-{day.year}") == day
 
 
+@settings(deadline=None)
 @given(amounts)
 def test_an_amount_as_shown_reads_back_as_the_same_amount(amount):
     assert parse_money(formats.rupees(amount)) == amount
@@ -45,11 +47,13 @@ def test_an_amount_as_shown_reads_back_as_the_same_amount(amount):
     assert parse_money(str(amount)) == amount
 
 
+@settings(deadline=None)
 @given(amounts)
 def test_a_negative_amount_is_shown_and_read_back_where_it_is_allowed(amount):
     assert parse_money(formats.rupees(-amount), negative=True) == -amount
 
 
+@settings(deadline=None)
 @given(anything)
 def test_whatever_is_typed_is_read_or_refused_with_a_sentence(text):
     for parse in (parse_date, parse_money, parse_phone, parse_vehicle):
@@ -59,6 +63,7 @@ def test_whatever_is_typed_is_read_or_refused_with_a_sentence(text):
             assert str(refusal).endswith(".") and len(str(refusal)) < 120
 
 
+@settings(deadline=None)
 @given(any_.from_regex(r"\A[6-9][0-9]{9}\Z"))
 def test_a_phone_number_as_shown_reads_back_as_the_same_number(digits):
     try:
@@ -69,6 +74,7 @@ def test_a_phone_number_as_shown_reads_back_as_the_same_number(digits):
     assert parse_phone(show_phone(number)) == number
 
 
+@settings(deadline=None)
 @given(any_.from_regex(r"\A[A-Z]{2}[0-9]{2}[A-Z]{1,3}[0-9]{4}\Z|\A[0-9]{2}BH[0-9]{4}[A-Z]{1,2}\Z"))
 def test_a_number_plate_as_shown_reads_back_as_the_same_plate(plate):
     assert parse_vehicle(show_vehicle(plate)) == plate

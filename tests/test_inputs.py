@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as any_
 from pydantic import Field, ValidationError
 
@@ -178,6 +178,7 @@ def test_filters_that_cannot_be_read_are_left_out_and_the_others_stay():
     assert (filters.city, filters.agent_id, filters.kind) == ("Pune", None, "health")
 
 
+@settings(deadline=None)
 @given(
     any_.dictionaries(
         any_.sampled_from(sorted(Everything.model_fields)),
@@ -210,6 +211,7 @@ def test_a_search_becomes_a_query_for_all_its_words_and_for_numbers_without_spac
     assert search_query(typed) == query
 
 
+@settings(deadline=None)
 @given(any_.text(max_size=200))
 def test_nothing_typed_into_a_search_can_change_its_meaning(typed):
     query = search_query(typed)

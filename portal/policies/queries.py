@@ -1,5 +1,6 @@
 """Questions about policies: the list with its views, one term with everything about it, its chain of terms."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -142,7 +143,7 @@ def page_of_policies(wanted: Listing, filters: Mapping[str, Any]) -> Page:
 
 def totals(filters: Mapping[str, Any]) -> Totals:
     """Count and gross premium of everything the filters hold, on all pages."""
-    answer = call_function("policy_totals", {"conditions": _conditions(filters)}, read_only=True)
+    answer = call_function("policy_totals", {"conditions": json.dumps(_conditions(filters))}, read_only=True)
     return Totals(answer["policies"], Decimal(answer["gross"]))
 
 
@@ -189,15 +190,16 @@ def details(policy_id: int, line: str) -> Row:
 
 
 def in_full(policy_id: int) -> Row | None:
-    """One term and the details of its line as one flat record, as the form edits it; None when there is none."""
+    """One term and the details of its line as one flat record; None when there is none."""
     found = policy(policy_id)
-    return {**found, **_plain_persons(details(policy_id, found["line"]))} if found else None
+    return {**found, **details(policy_id, found["line"])} if found else None
 
 
-def _plain_persons(found: Row) -> Row:
-    if "persons" in found:
-        found["persons"] = [{name: row[name] for name in PERSON} for row in found["persons"]]
-    return found
+def as_entered(record: Mapping[str, Any]) -> Row:
+    """A record of `in_full` with the insured persons as the form has them, without what is known of the members."""
+    if "persons" not in record:
+        return dict(record)
+    return {**record, "persons": [{name: person[name] for name in PERSON} for person in record["persons"]]}
 
 
 def terms(policy_id: int) -> list[Row]:

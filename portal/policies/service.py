@@ -11,7 +11,7 @@ from portal import audit
 from portal.formats import today
 from portal.policies.inputs import HealthInput, PolicyInput, PremiumInput
 from portal.policies.premium import Premium, Tax, calculate, choose_tax, commission
-from portal.policies.queries import DETAILS, PERSON
+from portal.policies.queries import DETAILS, PERSON, as_entered
 from portal.settings.queries import Masters
 
 Row = dict[str, Any]
@@ -214,7 +214,7 @@ def change(
         "policy",
         policy_id,
         client_id=stored["client_id"],
-        before=stored,
+        before=as_entered(stored),
         after={**columns, **_names(data, book), **children},
     )
 

@@ -57,25 +57,25 @@ language sql stable set search_path = public, pg_temp as $$
    order by l.policy_from, l.policy_id
 $$;
 
--- Number and gross premium of the policies that meet the conditions of a list. A condition is one of `apply_changes`
--- or {"column": "search", "op": "fts", "value": tsquery}; those with the same "group" are alternatives, told apart by
--- their "branch". The sum is text, which JSON carries without loss.
-create or replace function policy_totals(conditions jsonb) returns jsonb
+-- Number and gross premium of the policies that meet the conditions of a list: a JSON array, as text like the changes of
+-- `apply_changes` and with its conditions, and {"column": "search", "op": "fts", "value": tsquery}. Conditions with the
+-- same "group" are alternatives, told apart by their "branch". The sum is text, which JSON carries without loss.
+create or replace function policy_totals(conditions text) returns jsonb
 language plpgsql stable set search_path = public, pg_temp as $$
 declare
-  wanted text; totals jsonb;
+  wanted text; totals jsonb; listed jsonb := conditions::jsonb;
 begin
   select string_agg('(' || alternatives || ')', ' and ') into wanted from (
     select string_agg('(' || branch || ')', ' or ') as alternatives from (
       select value->>'group' as place_in_list,
              string_agg(case when value->>'op' = 'fts' then format('t.search @@ ($2->%s->>''value'')::tsquery', place - 1)
                              else change_condition('policies', value, (place - 1)::integer) end, ' and ') as branch
-        from jsonb_array_elements(conditions) with ordinality as c (value, place)
+        from jsonb_array_elements(listed) with ordinality as c (value, place)
        group by value->>'group', value->>'branch') branches
      group by place_in_list) all_of;
   execute format('select jsonb_build_object(''policies'', count(*), ''gross'', coalesce(sum(t.gross_premium), 0)::text)
                     from policies t where %s', coalesce(wanted, 'true'))
-    into totals using null::jsonb, conditions;
+    into totals using null::jsonb, listed;
   return totals;
 end $$;
 

@@ -52,6 +52,16 @@ def test_the_form_suggests_the_next_term(clerk, book):
     assert "RN/1" in page[: page.index('aria-label="The new term"')]
 
 
+def test_the_form_suggests_the_same_insured_persons_beside_those_of_the_old_term(clerk, book):
+    people = {"persons-0-member_id": str(book.spouse), "persons-0-sum_insured": "5 L", "persons-1-name": "Aarav Mehta"}
+    policy_id = add(clerk, book.form("health", policy_number="RN/0") | people)
+    page = clerk.get(f"/policies/{policy_id}/renewal")
+    assert page.status_code == 200
+    assert "spouse" in page.text
+    for name, value in (("persons-0-sum_insured", "5,00,000"), ("persons-1-name", "Aarav Mehta")):
+        assert f'name="{name}" type="text" value="{value}"' in page.text
+
+
 @pytest.mark.parametrize(
     ("line", "table"), [("health", "health_details"), ("motor", "motor_details"), ("fire", "fire_details")]
 )

@@ -132,8 +132,8 @@ def editable(record: Mapping[str, Any], line: str, book: Book) -> Row:
 
 
 def without_zeros(record: Mapping[str, Any]) -> Row:
-    """A record without the amounts that nobody entered."""
-    return {name: value for name, value in record.items() if value or name not in NEVER_EMPTY}
+    """A record for its form, without the amounts that nobody entered."""
+    return {name: value for name, value in queries.as_entered(record).items() if value or name not in NEVER_EMPTY}
 
 
 def names_of_choices(book: Book) -> dict[str, dict[str, str]]:

@@ -35,9 +35,15 @@ class Transaction:
         self.changes: list[Change] = []
         self._described: list[dict[str, Any]] = []
 
-    def insert(self, table: str, rows: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Change:
-        """Adds one row or many; rows of one call have the same columns."""
-        return self._add(table, {"op": "insert", **_rows(self._catalogue.table(table), rows)})
+    def insert(
+        self, table: str, rows: Mapping[str, Any] | Sequence[Mapping[str, Any]], *, returning: bool = True
+    ) -> Change:
+        """Adds one row or many; rows of one call have the same columns.
+
+        `returning=False` leaves `rows` of the answer empty: for bulk and for rows that nobody looks at.
+        """
+        described = {"op": "insert", **_rows(self._catalogue.table(table), rows)}
+        return self._add(table, described if returning else {**described, "returning": False})
 
     def upsert(
         self,

@@ -52,7 +52,7 @@ def record(
         "after": _plain(after),
         "request_id": actor.request_id,
         "ip": actor.ip,
-    })
+    }, returning=False)
 
 
 def _plain(fields: Mapping[str, Any] | None) -> dict[str, Any] | None:

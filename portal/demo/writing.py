@@ -70,7 +70,7 @@ def _ids_by_name(tx: Transaction, table: str, key: str, wanted: Mapping[str, Row
     missing = [row for row in wanted.values() if row["name"].lower() not in known]
     if missing:
         rows = [{key: number, **row} for number, row in zip(new_ids(table, len(missing)), missing, strict=True)]
-        tx.insert(table, rows)
+        tx.insert(table, rows, returning=False)
         known |= {row["name"].lower(): row[key] for row in rows}
     return {name: known[row["name"].lower()] for name, row in wanted.items()}
 
@@ -107,7 +107,7 @@ def write_files(tx: Transaction, files: Sequence[ClientFile], ids: Ids) -> Count
             )
             _add_details(rows, policy_id, term, members)
     for table, of_table in rows.items():
-        tx.insert(table, of_table)
+        tx.insert(table, of_table, returning=False)
     return Counter({table: len(of_table) for table, of_table in rows.items()})
 
 

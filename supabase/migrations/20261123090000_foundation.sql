@@ -190,9 +190,10 @@ end $$;
 
 -- One round trip, all or nothing: the writes of one business operation, the same on every way to the database.
 -- `changes` is a JSON array of
---   {"op": "insert"|"upsert", "table": t, "rows": [{...}, ...], "conflict": ["column", ...]}
+--   {"op": "insert"|"upsert", "table": t, "rows": [{...}, ...], "conflict": ["column", ...], "returning": false}
 --   {"op": "update"|"delete", "table": t, "set": {...}, "where": [{"column": c, "op": "eq", "value": v}, ...], "expect": n}
--- and the answer one JSON array per change: the rows as they now stand (as they stood, for a delete).
+-- and the answer one JSON array per change: the rows as they now stand (as they stood, for a delete),
+-- none where `returning` is false.
 -- PT409: a change met another number of rows than it expected. PT422: what the caller must not ask.
 -- With a key, the second application answers what the first one did and writes nothing.
 create or replace function apply_changes(changes text, key text default null) returns jsonb
@@ -224,7 +225,8 @@ begin
       raise exception 'changed by someone else' using errcode = 'PT409',
         detail = format('%s of %s met %s rows, not %s', change->>'op', relation, met, wanted);
     end if;
-    results := results || jsonb_build_array(rows);
+    -- Rows that nobody asked back would still be stored with the key: a bulk insert would be written twice.
+    results := results || jsonb_build_array(case when change->>'returning' = 'false' then '[]' else rows end);
   end loop;
   if key is not null then
     update applied_changes a set answer = results where a.key = apply_changes.key;

@@ -73,41 +73,24 @@ def renew(
     Conflict when the old term changed since `data.version` or somebody renewed it first: nothing is written then.
     A different insurer makes it a roll over. Who may not see commission leaves its rate as it was.
     """
-    tx.update(
-        "policies",
-        {"state": "renewed"},
-        expect=1,
-        filters={
-            "policy_id_eq": old["policy_id"],
-            "version_eq": data.version or 0,
-            "state_in": list(RENEWABLE),
-            "deleted_at_is": None,
-        },
-    )
-    inherited: Row = {"renewed_from_id": old["policy_id"]}
-    if data.insurer_id != old["insurer_id"]:
-        inherited["business_type"] = "roll over"
-    if not with_commission:
-        inherited["commission_rate"] = old["commission_rate"]
+    unchanged = {"policy_id_eq": old["policy_id"], "version_eq": data.version or 0, "deleted_at_is": None}
+    tx.update("policies", {"state": "renewed"}, filters={**unchanged, "state_in": list(RENEWABLE)}, expect=1)
     new_id = service.add(
-        tx,
-        actor,
-        old["client_id"],
-        old["line"],
-        data,
-        book=book,
-        pending=pending,
-        with_commission=with_commission,
-        inherited=inherited,
-    )
+        tx, actor, old["client_id"], old["line"], data, book=book, pending=pending, with_commission=with_commission,
+        inherited=_inherited(old, data, with_commission),
+    )  # fmt: skip
+    after = {"state": "renewed", "renewed_by_id": new_id}
     audit.record(
-        tx,
-        actor,
-        "renewed",
-        "policy",
-        old["policy_id"],
-        client_id=old["client_id"],
-        before={"state": old["state"]},
-        after={"state": "renewed", "renewed_by_id": new_id},
-    )
+        tx, actor, "renewed", "policy", old["policy_id"], client_id=old["client_id"], before={"state": old["state"]},
+        after=after,
+    )  # fmt: skip
     return new_id
+
+
+def _inherited(old: Row, data: PolicyInput, with_commission: bool) -> Row:
+    columns: Row = {"renewed_from_id": old["policy_id"]}
+    if data.insurer_id != old["insurer_id"]:
+        columns["business_type"] = "roll over"
+    if not with_commission:
+        columns["commission_rate"] = old["commission_rate"]
+    return columns

@@ -78,8 +78,9 @@ class Registry:
         rng = self._rng
         pool, surname = self._pool_and_surname()
         gender = MALE if rng.random() < 0.82 else FEMALE
-        middle = f" {pool.first_name(rng, MALE)}" if rng.random() < 0.45 else ""
-        name = f"{pool.first_name(rng, gender)}{middle} {surname}"
+        first = pool.first_name(rng, gender)
+        middle = f" {pool.first_name(rng, MALE, but=(first,))}" if rng.random() < 0.45 else ""  # the father's
+        name = f"{first}{middle} {surname}"
         born = self._born(round(rng.triangular(28, 72, 43)))
         file = self._file("individual", name, pick_place(rng), born=born)
         file.members = family(rng, file.client, pool, surname, gender, self._today)

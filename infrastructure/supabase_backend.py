@@ -41,7 +41,7 @@ class SupabaseOpener:
             verify=self._certificates,
             timeout=httpx.Timeout(READ_TIMEOUT, connect=5, pool=5),
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=30),
-            event_hooks={"response": [_sort_out_overload]},
+            event_hooks={"response": [_sort_out_strangers]},
         )
         # The library's own retries (3, sleeping 1 + 2 + 4 seconds) would multiply with ours.
         options = SyncClientOptions(
@@ -161,11 +161,13 @@ def _call(client: Client, name: str, parameters: dict[str, Any]) -> Any:
     return client.rpc(name, parameters).execute().data
 
 
-def _sort_out_overload(response: httpx.Response) -> None:
+def _sort_out_strangers(response: httpx.Response) -> None:
     """Turns an answer of a proxy or an overloaded server into our errors while its status and headers are still
     known.
     """
     if response.status_code not in _RETRY_LATER:
+        if response.is_success and "html" in response.headers.get("content-type", ""):
+            raise OutcomeUnknown("somebody between us and Supabase answered with a page of their own")
         return
     response.read()
     try:

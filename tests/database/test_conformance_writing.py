@@ -147,7 +147,8 @@ def test_one_change_that_fails_undoes_all(backend, client_id, last_change, expec
 
 def test_rows_that_nobody_asks_back_are_written_all_the_same(backend, client_id):
     with transaction() as tx:
-        quiet = tx.insert("members", [{"client_id": client_id, "name": f"Quiet {n}"} for n in range(3)], returning=False)
+        rows = [{"client_id": client_id, "name": f"Quiet {n}"} for n in range(3)]
+        quiet = tx.insert("members", rows, returning=False)
         asked = tx.insert("members", {"client_id": client_id, "name": "Asked"})
     assert quiet.rows == []
     assert asked.rows[0]["name"] == "Asked"

@@ -62,8 +62,8 @@ def front_door(app: WSGIApplication, *, base_url: str, proxies: Iterable[Network
 def _comes_from(address: str, networks: Iterable[Network]) -> bool:
     try:
         found = ipaddress.ip_address(address)
-    except ValueError:   # a unix socket has no address
-        return False
+    except ValueError:
+        return not address   # a unix socket: only who may open the file, the proxy, comes through it
     return any(found in network for network in networks)
 
 

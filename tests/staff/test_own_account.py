@@ -105,7 +105,7 @@ def test_a_new_password_replaces_the_old_one_and_signs_other_devices_out(app, cl
 
 
 @pytest.mark.parametrize(("new", "sentence"), [
-    ("short", "at least 12 characters"),
+    ("brief words", "at least 12 characters"),
     ("passwordpassword", "Many people use this password"),
     ("aaaabbbbaaaabbbb", "Many people use this password"),
     ("staff@example.in", "mostly your name or e-mail"),

@@ -3,7 +3,6 @@
 import datetime
 import hashlib
 import re
-import statistics
 import time
 
 import pytest
@@ -67,8 +66,8 @@ def test_an_unknown_address_takes_as_long_as_a_known_one(app, monkeypatch):
         return time.perf_counter() - began
 
     pairs = [(seconds(email_of("staff")), seconds("nobody@example.in")) for _ in range(30)]
-    known, unknown = (statistics.median(times) for times in zip(*pairs, strict=True))
-    assert abs(known - unknown) < max(0.005, 0.3 * known)
+    known, unknown = (min(times) for times in zip(*pairs, strict=True))   # the least is what the machine's noise leaves
+    assert abs(known - unknown) < 0.005
 
 
 def test_what_was_typed_stays_but_never_the_password(app):

@@ -227,11 +227,11 @@ def test_the_address_of_a_visitor_is_believed_from_trusted_proxies_alone(app, da
     seen = []
     app_behind = app_multiuser.create_app(database)
     app_behind.before_request_funcs[None].insert(0, lambda: seen.append(__import__("flask").request.remote_addr))
-    for sender in ("127.0.0.1", "198.51.100.7"):
+    for sender in ("127.0.0.1", "", "198.51.100.7"):
         app_behind.test_client().get(
             "/health", headers={"X-Forwarded-For": "203.0.113.5"}, environ_base={"REMOTE_ADDR": sender}
         )
-    assert seen == ["203.0.113.5", "198.51.100.7"]
+    assert seen == ["203.0.113.5", "203.0.113.5", "198.51.100.7"]
 
 
 def test_health_asks_nobody(app, monkeypatch):

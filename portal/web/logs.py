@@ -7,6 +7,8 @@ import logging.handlers
 import os
 import pathlib
 import sys
+import traceback
+from types import TracebackType
 
 from flask import g, has_request_context, request
 
@@ -15,6 +17,8 @@ try:
 except ImportError:   # Windows, where one process serves
     fcntl = None  # type: ignore[assignment]
 
+ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+LONGEST_MESSAGE = 300
 LARGEST_FILE = 10_000_000
 KEPT_FILES = 9
 FROM_THE_CALLER = ("endpoint", "user_id", "client", "subject", "record")
@@ -53,7 +57,23 @@ class SharedRotatingFile(logging.handlers.RotatingFileHandler):
             self.stream = self._open()
 
 
-class OneLine(logging.Formatter):
+class Discreet(logging.Formatter):
+    """Lines for the terminal. Of an exception and what caused it: where, which kind, and the first line of its message.
+
+    Further lines are left out because PostgreSQL writes the whole refused row there, and pydantic what was typed.
+    """
+
+    def formatException(self, ei: ExceptionInfo) -> str:  # noqa: N802 - the name is logging's
+        parts: list[str] = []
+        error = ei[1]
+        while error is not None:
+            message = next(iter(str(error).splitlines()), "")[:LONGEST_MESSAGE]
+            parts.insert(0, "".join(traceback.format_tb(error.__traceback__)) + f"{type(error).__name__}: {message}")
+            error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        return "\n".join(parts)
+
+
+class OneLine(Discreet):
     """Each event as one line of JSON; line ends and terminal escapes in a message cannot forge a second one."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -85,7 +105,7 @@ def configure(folder: pathlib.Path, *, console: bool) -> None:
         console = True   # a portal without a log file still serves; the terminal (or journal) has the events
     if console:
         handlers.append(logging.StreamHandler(sys.stderr))
-        handlers[-1].setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        handlers[-1].setFormatter(Discreet("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     for handler in [old for old in root.handlers if getattr(old, "belongs_to_portal", False)]:
         root.removeHandler(handler)

@@ -3,11 +3,18 @@
 import json
 import logging
 import multiprocessing
+import sys
 from collections import Counter
 
-from portal.web.logs import OneLine, SharedRotatingFile
+from pydantic import ValidationError
+
+from database_pool import InvalidData, execute_query
+from portal.staff.inputs import Invitation
+from portal.web import logs
+from portal.web.logs import Discreet, OneLine, SharedRotatingFile
 
 WRITERS, LINES = 4, 400
+TYPED = {"email": "Secret@Example.in", "name": "Secret Person", "role": "staff"}
 
 
 def write_lines(path, writer):
@@ -34,8 +41,6 @@ def test_four_processes_share_one_rotated_file(tmp_path):
 
 
 def test_a_folder_that_cannot_be_written_does_not_stop_the_portal(tmp_path, capsys):
-    from portal.web import logs
-
     file_in_the_way = tmp_path / "logs"
     file_in_the_way.write_text("")
     try:
@@ -52,3 +57,22 @@ def test_a_message_with_line_ends_stays_one_line():
     assert "\n" not in line
     assert "\x1b" not in line
     assert json.loads(line)["message"] == "one\r\ntwo \x1b[31m {}"
+
+
+def test_the_row_that_the_database_refused_is_not_in_the_log(database):
+    try:
+        execute_query("users", "insert", data=TYPED)
+    except InvalidData:
+        shown = Discreet().formatException(sys.exc_info())
+    assert "users_email_check" in shown
+    assert "infrastructure" in shown
+    assert "Secret" not in shown
+
+
+def test_what_was_typed_is_not_in_the_log(database):
+    try:
+        Invitation.model_validate({**TYPED, "email": TYPED["name"]})
+    except ValidationError:
+        shown = Discreet().formatException(sys.exc_info())
+    assert "ValidationError" in shown
+    assert "secret" not in shown.lower()

@@ -30,6 +30,11 @@ class Colleagues:
         findings: dict[str, Any] = json.loads(output.splitlines()[-1])
         return findings
 
+    def kill(self) -> None:
+        """Ends it without a chance to tidy up."""
+        self._process.kill()
+        self._process.wait()
+
 
 def environment(settings: Settings) -> dict[str, str]:
     """The environment that makes another process use the same database."""

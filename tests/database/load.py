@@ -232,9 +232,17 @@ def forked(pool: DatabasePool) -> Findings:
     return {"answers": [mine, *children], "afterwards": ask("after")[0]}
 
 
+def starting(pool: DatabasePool, stay: float = 0.0) -> Findings:
+    """Makes the database ready, as each process of the portal does at its start."""
+    applied = pool.start()
+    rows = pool.execute_query("gst_rules", count=True).count
+    time.sleep(stay)
+    return {"applied": applied, "rules": rows}
+
+
 SCENARIOS: dict[str, Callable[..., Findings]] = {
     "rivals": rivals, "crossing": crossing, "writing": writing, "exhausted": exhausted, "interrupted": interrupted,
-    "forked": forked,
+    "forked": forked, "starting": starting,
 }  # fmt: skip
 
 

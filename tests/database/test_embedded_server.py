@@ -1,0 +1,114 @@
+"""The portal's own PostgreSQL under DATA_DIR: it starts for whoever needs it and ends with the last one."""
+
+import os
+import signal
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from database_pool import DatabasePool
+from infrastructure.migrations import known_migrations
+from tests.conftest import portal_settings
+from tests.database.colleagues import Colleagues
+
+
+@pytest.fixture
+def settings():
+    """Nothing configured but where the files lie."""
+    with tempfile.TemporaryDirectory(prefix="portal-own-") as folder:
+        Path(folder).chmod(0o755)
+        yield portal_settings(Path(folder))
+
+
+def status_file(settings):
+    return settings.data_dir / "postgres" / "postmaster.pid"
+
+
+def servers_of(settings):
+    return [
+        process.pid
+        for process in psutil.process_iter(["name", "cmdline"])
+        if "postgres" in (process.info["name"] or "")
+        and str(settings.data_dir) in " ".join(process.info["cmdline"] or [])
+    ]
+
+
+def test_the_first_process_starts_it_and_the_last_one_ends_it(settings):
+    pool = DatabasePool(configuration=settings)
+    assert pool.backend_name() == "embedded"
+    assert len(pool.start()) == len(known_migrations())
+    assert pool.execute_query("gst_rules", count=True).count > 10
+    assert len(servers_of(settings)) == 1
+    pool.stop()
+    assert servers_of(settings) == []
+
+
+def test_what_was_written_is_there_after_the_next_start(settings):
+    first = DatabasePool(configuration=settings)
+    first.start()
+    first.execute_query("clients", "insert", data={"client_id": "EM01", "name": "Stays"})
+    first.stop()
+    second = DatabasePool(configuration=settings)
+    began = time.monotonic()
+    assert second.start() == []
+    assert time.monotonic() - began < 5
+    assert second.execute_query("clients", columns="name").data == [{"name": "Stays"}]
+    second.stop()
+
+
+def test_it_listens_on_no_network_port(settings):
+    pool = DatabasePool(configuration=settings)
+    pool.start()
+    server = psutil.Process(servers_of(settings)[0])
+    listening = [c for c in server.net_connections("inet") if c.status == psutil.CONN_LISTEN]
+    assert listening == []
+    pool.stop()
+
+
+@pytest.mark.slow
+def test_many_processes_that_start_at_once_share_one_server_and_migrate_it_once(settings):
+    processes = [Colleagues(settings, mode, "starting", stay=3) for mode in ["gevent", "threads"] * 3]
+    found = [process.result() for process in processes]
+    applied = [name for one in found for name in one["applied"]]
+    assert sorted(applied) == [migration.file_name for migration in known_migrations()]
+    assert len({one["rules"] for one in found}) == 1
+    assert servers_of(settings) == []
+
+
+@pytest.mark.slow
+def test_it_stays_for_others_when_one_process_leaves_or_is_killed(settings):
+    pool = DatabasePool(configuration=settings)
+    pool.start()
+    Colleagues(settings, "threads", "starting").result()
+    assert pool.execute_query("gst_rules", limit=1).data
+    killed = Colleagues(settings, "threads", "starting", stay=60)
+    time.sleep(3)
+    killed.kill()
+    assert pool.execute_query("gst_rules", limit=1).data
+    pool.stop()
+    assert servers_of(settings) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("remains", ["of a killed server", "of another program", "of no program"])
+def test_remains_of_a_dead_server_are_no_obstacle(settings, remains):
+    pool = DatabasePool(configuration=settings)
+    pool.start()
+    pool.execute_query("clients", "insert", data={"client_id": "EM02", "name": "Kept"})
+    pool.close()
+    files = [status_file(settings), *settings.data_dir.glob("postgres/.s.PGSQL.*.lock")]
+    before = {file: file.read_text() for file in files}
+    killed = before[files[0]].split()[0]
+    os.kill(int(killed), signal.SIGKILL)
+    successor = {"of a killed server": killed, "of another program": str(os.getpid()), "of no program": "999999"}[
+        remains
+    ]
+    for file, text in before.items():
+        file.write_text(text.replace(killed, successor, 1))
+    again = DatabasePool(configuration=settings)
+    assert again.execute_query("clients", columns="name").data == [{"name": "Kept"}]
+    again.stop()
+    pool.stop()

@@ -85,14 +85,20 @@ def price(data: PremiumInput | PolicyInput, line: str, book: Book) -> Priced:
 def problems(
     data: PolicyInput, line: str, book: Book, *, pending: bool, stored: Mapping[str, Any] | None = None
 ) -> dict[str, str]:
-    """Why this cannot be saved, one sentence per field; empty when it can. `stored` is the record being changed."""
+    """Why this cannot be saved, one sentence per field; empty when it can. `stored` is the record being changed.
+
+    A retired insurer, product or agent stays with the policies that have it, but is not given to others.
+    """
     found: dict[str, str] = {}
     if not pending and not data.policy_number:
         found["policy_number"] = "Policy number is needed. Without it the policy can be saved as pending."
     for kind, field in (("product", "product_id"), ("insurer", "insurer_id"), ("agent", "agent_id")):
         chosen = getattr(data, field)
-        if chosen is not None and not _may_choose(book.masters.find(kind, chosen), chosen, field, stored):
+        row = book.masters.find(kind, chosen)
+        if chosen is not None and row is None:
             found[field] = f"{kind.capitalize()}: please choose one of the list."
+        elif row and not row["is_active"] and (stored is None or stored[field] != chosen):
+            found[field] = f"{kind.capitalize()}: {row['name']} is retired. Please choose another one."
     product = book.masters.find("product", data.product_id)
     if product and product["insurer_id"] not in (None, data.insurer_id):
         found.setdefault(
@@ -105,11 +111,6 @@ def problems(
     found.update(_problems_of_tax(data, line, book, stored))
     found.update(_problems_of_persons(data, book))
     return found
-
-
-def _may_choose(row: Row | None, chosen: int, field: str, stored: Mapping[str, Any] | None) -> bool:
-    """A retired insurer, product or agent stays where it is, but is not given to another policy."""
-    return row is not None and (row["is_active"] or (stored is not None and stored[field] == chosen))
 
 
 def _problems_of_tax(data: PolicyInput, line: str, book: Book, stored: Mapping[str, Any] | None) -> dict[str, str]:

@@ -10,6 +10,7 @@ monkey.patch_all()
 
 import logging
 import pathlib
+import signal
 import sys
 from typing import Any
 from urllib.parse import quote
@@ -25,6 +26,15 @@ sys.path.insert(0, str(ROOT))  # gunicorn puts its chdir there only after it has
 from config import ConfigurationError, settings
 from database_pool import close_database, start_database, stop_database
 from portal.web.logs import KEPT_FILES, LARGEST_FILE, SharedRotatingFile
+
+
+def _leave(_number: int, _frame: object) -> None:
+    sys.exit(0)
+
+
+# Until gunicorn minds its signals itself: asked to stop while it starts, it takes the embedded database along.
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, _leave)
 
 try:
     _settings = settings()

@@ -35,7 +35,7 @@ def serve(plan: Plan, report: Report, *, bind: str, address: str, demo: list[str
                     "Stop it, or choose another port: python3 deploy_multiuser.py --start --port 5051")
         return 1
     child: subprocess.Popen[bytes] | None = None
-    stop_signal = signal.SIGTERM
+    runs = False
     with _signals_stop_us():
         try:
             # Its own session: Ctrl-C reaches the portal once, from here, and not from the terminal too.
@@ -44,14 +44,15 @@ def serve(plan: Plan, report: Report, *, bind: str, address: str, demo: list[str
             if not _wait_until_it_answers(child, bind):
                 report.fail("The portal did not start.", "The lines above and logs/error.log tell why.")
                 return _stop(child, signal.SIGTERM) or 1
+            runs = True
             report.done(f"The portal runs at {address}")
             _prepare(plan, report, address=address, demo=demo)
             return child.wait()
         except Stopped as stopped:
-            # Ctrl-C at once; a service manager's SIGTERM lets requests in flight finish.
-            stop_signal = signal.SIGINT if stopped.number == signal.SIGINT else signal.SIGTERM
+            # Ctrl-C at once; a service manager's SIGTERM lets requests in flight finish. Before it runs there are none.
+            at_once = runs and stopped.number == signal.SIGINT
             report.title("")
-            code = _stop(child, stop_signal) if child is not None else 0
+            code = _stop(child, signal.SIGINT if at_once else signal.SIGTERM) if child is not None else 0
             report.say("The portal is stopped.")
             return code
 

@@ -100,6 +100,20 @@ def server():
     running.remove()
 
 
+@pytest.fixture
+def start():
+    """start(WEB_CONCURRENCY="2") answers a server of the test's own; it is gone afterwards, whatever happened."""
+    started = []
+
+    def fresh(**given: str) -> Server:
+        started.append(Server(**given))
+        return started[-1]
+
+    yield fresh
+    for each in started:
+        each.remove()
+
+
 def _names_set() -> set[str]:
     """The names at the top of the file that are meant for gunicorn."""
     names = set()
@@ -215,8 +229,8 @@ def _drain(connection: socket.socket) -> None:
 
 
 @pytest.mark.slow
-def test_term_lets_requests_finish_and_takes_the_embedded_database_along():
-    server = Server()
+def test_term_lets_requests_finish_and_takes_the_embedded_database_along(start):
+    server = start()
     assert len(server.databases()) == 1
     answers: list[int] = []
     asking = [threading.Thread(target=lambda: answers.append(server.get("/slow"))) for _ in range(10)]
@@ -230,24 +244,22 @@ def test_term_lets_requests_finish_and_takes_the_embedded_database_along():
     assert answers == [200] * 10
     assert server.databases() == []
     assert "Traceback" not in server.output.read_text()
-    server.remove()
 
 
 @pytest.mark.slow
-def test_ctrl_c_in_a_terminal_ends_it_at_once_without_noise():
-    server = Server(WEB_CONCURRENCY="2")
+def test_ctrl_c_in_a_terminal_ends_it_at_once_without_noise(start):
+    server = start(WEB_CONCURRENCY="2")
     os.killpg(server.process.pid, signal.SIGINT)  # the terminal tells every process
     began = time.monotonic()
     assert server.process.wait(20) == 0
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15  # not the half minute that requests in flight would get
     assert server.databases() == []
     assert "Traceback" not in server.output.read_text()
-    server.remove()
 
 
 @pytest.mark.slow
-def test_workers_are_replaced_without_a_lost_request():
-    server = Server(WEB_MAX_REQUESTS="40", WEB_MAX_REQUESTS_JITTER="0")
+def test_workers_are_replaced_without_a_lost_request(start):
+    server = start(WEB_MAX_REQUESTS="40", WEB_MAX_REQUESTS_JITTER="0")
     first = {child.pid for child in psutil.Process(server.process.pid).children()}
     until = time.monotonic() + 20
     lost = []
@@ -255,4 +267,3 @@ def test_workers_are_replaced_without_a_lost_request():
         lost += [status for status in (server.get("/") for _ in range(20)) if status != 200]
     assert time.monotonic() < until, "no worker was replaced"
     assert lost == []
-    server.remove()

@@ -128,6 +128,21 @@ def _static_folder() -> Path:
     return folder
 
 
+@pytest.fixture
+def run(echo):
+    """run(site) answers a running nginx with this site; it is gone afterwards, whatever happened."""
+    started = []
+
+    def fresh(site: str, upstream: int = echo) -> Nginx:
+        started.append(Nginx(site, upstream, free_port(), free_port()))
+        started[-1].start()
+        return started[-1]
+
+    yield fresh
+    for each in started:
+        each.remove()
+
+
 @pytest.fixture(scope="module")
 def nginx(echo):
     folder = _static_folder()
@@ -240,12 +255,10 @@ def test_the_log_has_the_path_and_nothing_of_the_person(nginx):
     assert "token" not in nginx.log()
 
 
-def test_a_portal_that_does_not_answer_yet_is_excused():
+def test_a_portal_that_does_not_answer_yet_is_excused(run):
     nobody_listens = free_port()
-    waiting = Nginx((ROOT / "nginx.conf").read_text(), nobody_listens, free_port(), free_port())
-    waiting.start()
+    waiting = run((ROOT / "nginx.conf").read_text(), nobody_listens)
     status, headers, body = waiting.ask("/clients")
-    waiting.remove()
     assert (status, headers["Retry-After"], headers["X-Frame-Options"]) == (503, "5", "DENY")
     assert headers["Content-Type"] == "text/html"
     assert b"Try again in a few seconds" in body
@@ -280,32 +293,26 @@ def certificate(tmp_path, monkeypatch):
     return folder / "fullchain.pem"
 
 
-def test_without_a_certificate_the_domain_is_served_over_http_and_strangers_are_not(echo, tmp_path, monkeypatch):
+def test_without_a_certificate_the_domain_is_served_over_http_and_strangers_are_not(run, tmp_path, monkeypatch):
     monkeypatch.setattr(files, "CERTIFICATES", tmp_path)
     site = files.nginx_site((ROOT / "nginx.conf").read_text(), _plan(domain=DOMAIN), "127.0.0.1:5050")
-    running = Nginx(site, echo, free_port(), free_port())
-    running.start()
+    running = run(site)
     assert running.ask("/")[0] == 200
     with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
         running.ask("/", Host="evil.example")
-    running.remove()
 
 
-def test_with_a_certificate_the_domain_is_served_over_https_alone(echo, certificate):
+def test_with_a_certificate_the_domain_is_served_over_https_alone(run, certificate):
     site = files.nginx_site((ROOT / "nginx.conf").read_text(), _plan(domain=DOMAIN), "127.0.0.1:5050")
-    running = Nginx(site, echo, free_port(), free_port())
-    running.start()
-    try:
-        status, headers, _ = running.ask("/clients?x=1")
-        assert (status, headers["Location"]) == (308, f"https://{DOMAIN}/clients?x=1")
-        seen = json.loads(_ask_over_tls(running, certificate, DOMAIN, "/clients"))
-        assert seen["headers"]["X-Forwarded-Proto"] == "https"
-        assert seen["headers"]["Host"] == DOMAIN
-        with pytest.raises(OSError, match=r"(?i)unrecognized.name|reset|eof"):
-            _ask_over_tls(running, certificate, "evil.example", "/")
-        assert _ask_over_tls(running, certificate, DOMAIN, "/", host="evil.example") == b""
-    finally:
-        running.remove()
+    running = run(site)
+    status, headers, _ = running.ask("/clients?x=1")
+    assert (status, headers["Location"]) == (308, f"https://{DOMAIN}/clients?x=1")
+    seen = json.loads(_ask_over_tls(running, certificate, DOMAIN, "/clients"))
+    assert seen["headers"]["X-Forwarded-Proto"] == "https"
+    assert seen["headers"]["Host"] == DOMAIN
+    with pytest.raises(OSError, match=r"(?i)unrecognized.name|reset|eof"):
+        _ask_over_tls(running, certificate, "evil.example", "/")
+    assert _ask_over_tls(running, certificate, DOMAIN, "/", host="evil.example") == b""
 
 
 def _ask_over_tls(running: Nginx, certificate: Path, server_name: str, path: str, host: str = DOMAIN) -> bytes:

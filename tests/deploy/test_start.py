@@ -60,6 +60,11 @@ class Copy:
     def start(self, *options: str) -> float:
         """Starts the portal and answers the seconds until it showed its first page."""
         began = time.monotonic()
+        self.launch(*options)
+        wait_for(self._shows_a_page, "the portal", process=self.process, log=self.output, seconds=FIRST_START)
+        return time.monotonic() - began
+
+    def launch(self, *options: str) -> None:
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
                 self.command("--start", *options),
@@ -69,8 +74,6 @@ class Copy:
                 stderr=output,
                 start_new_session=True,
             )
-        wait_for(self._shows_a_page, "the portal", process=self.process, log=self.output, seconds=FIRST_START)
-        return time.monotonic() - began
 
     def _shows_a_page(self) -> bool:
         return self.get("/login")[0] == 200
@@ -160,6 +163,19 @@ def test_a_second_portal_on_the_same_port_is_refused(started_twice, copy):
     assert copy.get("/health")[0] == 200
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_asked_to_stop_while_it_starts_it_leaves_nothing_running(started_twice, copy, number):
+    if copy.process.poll() is None:
+        assert copy.stop(signal.SIGINT) == 0
+    for seconds in (0.2, 0.5, 0.8):
+        copy.launch()
+        copy.wait_until_it_says("\nStart\n")
+        time.sleep(seconds)
+        copy.stop(number)
+        assert copy.processes() == []
+        assert "Traceback" not in copy.said()
+
+
 def test_ctrl_c_while_the_demo_agency_is_made_leaves_nothing_running():
     made = Copy()
     try:
@@ -174,6 +190,8 @@ def test_ctrl_c_while_the_demo_agency_is_made_leaves_nothing_running():
 
 
 def test_a_service_managers_term_stops_everything_too(started_twice, copy):
+    if copy.process.poll() is not None:
+        copy.start()
     assert copy.stop(signal.SIGTERM) == 0
     assert copy.processes() == []
     assert "Traceback" not in copy.said()

@@ -1,5 +1,6 @@
 """The direct way: PostgreSQL through psycopg, over the fair pool."""
 
+import datetime as dt
 import json
 import random
 import time
@@ -9,13 +10,22 @@ from typing import Any, cast
 
 import psycopg
 from gevent import monkey
+from psycopg.abc import Buffer
 from psycopg.pq import TransactionStatus
+from psycopg.types.datetime import TimestamptzLoader
 
 from infrastructure.catalogue import Catalogue, Function, Row
 from infrastructure.connection_pool import ConnectionPool, PoolStatistics
 from infrastructure.errors import DatabaseError, InvalidData, NotAllowed, OutcomeUnknown, Unavailable, classify
 from infrastructure.gevent_wait import install_gevent_wait
 from infrastructure.selection import AnyOf, Condition, Ordering, Selection
+
+
+class _MomentInUtc(TimestamptzLoader):
+    """For sessions whose time zone is not ours to set."""
+
+    def load(self, data: Buffer) -> dt.datetime:
+        return super().load(data).astimezone(dt.UTC)
 
 
 class Session:
@@ -80,12 +90,14 @@ class PostgresOpener:
     def _prepare(self, connection: psycopg.Connection[tuple[Any, ...]]) -> psycopg.Connection[tuple[Any, ...]]:
         found = connection.execute("select pg_backend_pid()").fetchone()
         if found is None or found[0] != connection.info.backend_pid:
-            return connection  # a pooler answers with a number of its own making
+            # A pooler answers with a number of its own making.
+            connection.adapters.register_loader("timestamptz", _MomentInUtc)
+            return connection
         connection.prepare_threshold = 5
         timeout = f"{int(self._statement_timeout * 1000)}ms"
         connection.execute(
-            "select set_config('TimeZone', 'UTC', false), set_config('statement_timeout', %s, false),"
-            " set_config('lock_timeout', '10s', false)", (timeout,)
+            "select set_config('TimeZone', 'UTC', false), set_config('DateStyle', 'ISO', false),"
+            " set_config('statement_timeout', %s, false), set_config('lock_timeout', '10s', false)", (timeout,)
         )  # fmt: skip
         return connection
 

@@ -26,6 +26,9 @@ class PostgresServer:
             "port": str(self.port),
             "unix_socket_directories": str(self.folder),
             "unix_socket_permissions": "0777",
+            # A server's own zone and way of writing days must not show through to the portal.
+            "timezone": "Asia/Kolkata",
+            "datestyle": "ISO, DMY",
             **({} if durable else FAST),
         }
         self._wheel = get_server(self.folder / "data", start=False)

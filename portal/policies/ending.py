@@ -32,6 +32,13 @@ def mark_lost(tx: Transaction, actor: audit.Actor, stored: Row, data: LossInput)
     _end(tx, actor, stored, data.version, "lose", ["live", "pending"], {"state": "lost", "lost_reason": reason})
 
 
+def reopen(tx: Transaction, actor: audit.Actor, stored: Row, version: int) -> None:
+    """Takes back a cancellation or a loss: live again, or pending where the policy never had a number."""
+    state = "live" if stored["policy_number"] else "pending"
+    values = {"state": state, "lost_reason": None, "cancelled_on": None}
+    _end(tx, actor, stored, version, "reopen", ["lost", "cancelled"], values)
+
+
 def _end(
     tx: Transaction, actor: audit.Actor, stored: Row, version: int, action: str, from_states: list[str], values: Row
 ) -> None:
@@ -62,9 +69,7 @@ def delete(tx: Transaction, actor: audit.Actor, stored: Row, version: int, *, at
         filters={"policy_id_eq": stored["policy_id"], "version_eq": version, "deleted_at_is": None},
     )
     if stored["renewed_from_id"]:
-        tx.update(
-            "policies", {"state": "live"}, filters={"policy_id_eq": stored["renewed_from_id"], "state_eq": "renewed"}
-        )
+        _move_old_term(tx, actor, stored, "renewed", "live")
     audit.record(
         tx,
         actor,
@@ -86,12 +91,7 @@ def restore(tx: Transaction, actor: audit.Actor, stored: Row, version: int) -> N
         filters={"policy_id_eq": stored["policy_id"], "version_eq": version},
     )
     if stored["renewed_from_id"]:
-        tx.update(
-            "policies",
-            {"state": "renewed"},
-            expect=1,
-            filters={"policy_id_eq": stored["renewed_from_id"], "state_eq": "live"},
-        )
+        _move_old_term(tx, actor, stored, "live", "renewed")
     audit.record(
         tx,
         actor,
@@ -101,4 +101,19 @@ def restore(tx: Transaction, actor: audit.Actor, stored: Row, version: int) -> N
         client_id=stored["client_id"],
         before={"deleted_at": stored["deleted_at"]},
         after={"deleted_at": None},
+    )
+
+
+def _move_old_term(tx: Transaction, actor: audit.Actor, stored: Row, before: str, after: str) -> None:
+    old_id = stored["renewed_from_id"]
+    tx.update("policies", {"state": after}, filters={"policy_id_eq": old_id, "state_eq": before}, expect=1)
+    audit.record(
+        tx,
+        actor,
+        "renewed" if after == "renewed" else "reopen",
+        "policy",
+        old_id,
+        client_id=stored["client_id"],
+        before={"state": before},
+        after={"state": after},
     )

@@ -89,6 +89,7 @@ ACTIONS = {
     "lose": "Marked as lost",
     "delete": "Deleted",
     "restore": "Restored",
+    "reopen": "Opened again",
 }
 COMMON_LABELS = {
     "policy_number": "Policy number",

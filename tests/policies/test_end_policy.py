@@ -93,6 +93,27 @@ def test_a_policy_that_was_lost_can_still_be_renewed(clerk, book):
     assert stored(policy_id)["state"] == "renewed"
 
 
+def test_a_cancellation_and_a_loss_can_be_taken_back(clerk, book):
+    policy_id = new_policy(clerk, book, "EN/20")
+    press(clerk, policy_id, "cancellation", cancelled_on=days_from_today(0), reason="Wrong policy")
+    assert "Open again" in clerk.get(f"/policies/{policy_id}").text
+    assert press(clerk, policy_id, "reopening").status_code == 303
+    row = stored(policy_id)
+    assert (row["state"], row["cancelled_on"], row["lost_reason"]) == ("live", None, None)
+    assert trail(policy_id)[-1]["action"] == "reopen"
+    dropped = add(clerk, book.form("other", policy_number="", action="pending"))
+    press(clerk, dropped, "loss", reason="no response")
+    press(clerk, dropped, "reopening")
+    assert stored(dropped)["state"] == "pending"
+
+
+def test_what_is_open_cannot_be_opened_again(clerk, book):
+    policy_id = new_policy(clerk, book, "EN/21")
+    answer = clerk.submit(f"/policies/{policy_id}/reopening", {"version": "1"}, follow_redirects=True)
+    assert "changed by someone else" in answer.text
+    assert stored(policy_id)["version"] == 1
+
+
 @pytest.mark.parametrize("what", ["cancellation", "loss", "deletion"])
 def test_ending_a_policy_that_someone_else_changed_shows_so_and_changes_nothing(clerk, manager, book, what):
     number = f"EN/6/{what}"
@@ -126,8 +147,10 @@ def test_deleting_a_renewal_makes_the_old_term_live_again(manager, book):
     new_id = int(press(manager, old_id, "renewal", **form).location.rsplit("/", 1)[1])
     press(manager, new_id, "deletion")
     assert stored(old_id)["state"] == "live"
+    assert trail(old_id)[-1]["after"] == {"state": "live"}
     press(manager, new_id, "restoration")
     assert stored(old_id)["state"] == "renewed"
+    assert trail(old_id)[-1]["after"] == {"state": "renewed"}
 
 
 def test_a_deleted_renewal_does_not_come_back_beside_another_one(manager, book):

@@ -206,3 +206,17 @@ def restore(policy_id: int) -> Answer:
     except Conflict:
         flash(CHANGED, "bad")
     return redirect_to("policies.page", policy_id=policy_id)
+
+
+@blueprint.post("/<int:policy_id>/reopening")
+@requires("policies.write")
+def reopen(policy_id: int) -> Answer:
+    """Takes back a cancellation or a loss."""
+    stored, form = living_policy(policy_id), submitted(VersionInput)
+    try:
+        with transaction() as tx:
+            ending.reopen(tx, actor(), stored, form.data.version if form.data else 0)
+        flash(f"Policy {stored['policy_number'] or 'without a number'} is open again.")
+    except Conflict:
+        flash(CHANGED, "bad")
+    return redirect_to("policies.page", policy_id=policy_id)

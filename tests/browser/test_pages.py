@@ -88,8 +88,11 @@ def test_pages_are_valid_html(agency: Agency, open_page: Callable[..., Page], tm
         answer = page.request.get(path)
         (tmp_path / f"{number:02}{path.split('?')[0].replace('/', '_')}.html").write_text(answer.text())
     # Void elements and attribute quoting are matters of taste; Jinja leaves blanks at line ends.
-    switched = {"no-trailing-whitespace": "off", "void-style": "off", "long-title": "off", "no-inline-style": "error",
-                "doctype-style": "off", "tel-non-breaking": "off", "form-dup-name": ["error", {"shared": ["radio", "checkbox", "submit"]}]}
+    switched = {
+        "no-trailing-whitespace": "off", "void-style": "off", "long-title": "off", "no-inline-style": "error",
+        "doctype-style": "off", "tel-non-breaking": "off",
+        "form-dup-name": ["error", {"shared": ["radio", "checkbox", "submit"]}],
+    }
     rules = {"extends": ["html-validate:recommended"], "rules": switched}
     (tmp_path / ".htmlvalidate.json").write_text(json.dumps({"root": True, **rules}))
     done = subprocess.run(["node", HTML_VALIDATE, "--formatter", "text", *sorted(tmp_path.glob("*.html"))],
@@ -101,4 +104,30 @@ def test_the_pages_work_without_javascript(agency: Agency, open_page: Callable[.
     page = open_page("/clients/new", java_script_enabled=False)
     page.get_by_label("Name").first.fill("Kavita Iyer")
     page.locator("main form button.primary").last.click()
-    assert page.get_by_role("heading", name="Kavita Iyer").count() == 1
+    page.get_by_role("heading", name="Kavita Iyer").wait_for()
+
+
+def test_scripts_only_make_it_handier(agency: Agency, open_page: Callable[..., Page]) -> None:
+    page = open_page("/account")
+    menu = page.locator("details.menu.account")
+    menu.locator("summary").click()
+    assert menu.get_attribute("open") is not None
+    page.keyboard.press("Escape")
+    assert menu.get_attribute("open") is None
+    menu.locator("summary").click()
+    page.locator("h1").click()
+    assert menu.get_attribute("open") is None
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.name") == "q"
+
+
+def test_leaving_a_changed_form_asks_first(agency: Agency, open_page: Callable[..., Page]) -> None:
+    page = open_page("/clients/new")
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    page.goto(f"{agency.url}/clients")
+    page.goto(f"{agency.url}/clients/new")
+    page.get_by_label("Name").first.fill("Kavita Iyer")
+    page.goto(f"{agency.url}/clients")
+    assert asked == ["beforeunload"]

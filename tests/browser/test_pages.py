@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Dialog, Page
 
 from tests.browser.conftest import AXE, THEMES, WIDTHS, Agency
 
@@ -125,7 +125,12 @@ def test_scripts_only_make_it_handier(agency: Agency, open_page: Callable[..., P
 def test_leaving_a_changed_form_asks_first(agency: Agency, open_page: Callable[..., Page]) -> None:
     page = open_page("/clients/new")
     asked: list[str] = []
-    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+
+    def leave(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    page.on("dialog", leave)
     page.goto(f"{agency.url}/clients")
     page.goto(f"{agency.url}/clients/new")
     page.get_by_label("Name").first.fill("Kavita Iyer")

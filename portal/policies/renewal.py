@@ -35,8 +35,11 @@ BONUS_LOST_AFTER = timedelta(days=90)
 
 
 def suggestion(old: Row, today: date) -> Row:
-    """The form of the next term as it follows from the old one: dates a year on, same cover, premium to be entered."""
-    start = old["policy_to"] + timedelta(days=1)
+    """The form of the next term as it follows from the old one: dates a year on, same cover, premium to be entered.
+
+    A long-term motor policy is renewed when its own damage ends; while its third party runs on, own damage alone is.
+    """
+    start = old["due_on"] + timedelta(days=1)
     end = service.end_of_year(start)
     new = {name: value for name, value in old.items() if name not in ASKED_ANEW}
     new.update(policy_from=start, policy_to=end, business_type="renewal", version=old["version"])
@@ -44,7 +47,9 @@ def suggestion(old: Row, today: date) -> Row:
         if old.get("cover") != "third party only":
             new["no_claim_bonus"] = next_bonus(old.get("no_claim_bonus"), old["due_on"], today)
         new["own_damage_to"] = None
-        if old.get("third_party_to") and old["third_party_to"] <= start:
+        if old.get("third_party_to") and old["third_party_to"] > start:
+            new["cover"] = "own damage only"
+        else:
             new["third_party_to"] = None
     if old["line"] == "travel":
         new["trip_from"] = new["trip_to"] = None

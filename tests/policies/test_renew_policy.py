@@ -62,6 +62,15 @@ def test_the_form_suggests_the_same_insured_persons_beside_those_of_the_old_term
         assert f'name="{name}" type="text" value="{value}"' in page.text
 
 
+def test_a_long_term_policy_is_renewed_when_its_own_damage_ends(clerk, book):
+    long_term = book.form("motor", policy_number="RN/LONG", policy_to="31/10/2031", own_damage_to="31/10/2027")
+    policy_id = add(clerk, {**long_term, "third_party_to": "31/10/2031"})
+    page = clerk.get(f"/policies/{policy_id}/renewal").text
+    for name, value in (("policy_from", "01/11/2027"), ("policy_to", "31/10/2028"), ("third_party_to", "31/10/2031")):
+        assert f'name="{name}" type="text" value="{value}"' in page
+    assert '<option value="own damage only" selected>' in page
+
+
 @pytest.mark.parametrize(
     ("line", "table"), [("health", "health_details"), ("motor", "motor_details"), ("fire", "fire_details")]
 )

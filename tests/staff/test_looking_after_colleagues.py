@@ -199,3 +199,12 @@ def test_an_odd_version_changes_nothing(administrator, version):
         administrator.submit(f"/users/{own}", {"name": "X Y", "role": "staff", "version": version}).status_code == 422
     )
     assert stored(own)["name"] != "X Y"
+
+
+def test_signing_in_is_no_edit_that_an_open_form_would_collide_with(app, administrator):
+    user_id = make_cast()["reader"]
+    row = stored(user_id)
+    sign_in(app, "reader")
+    assert stored(user_id)["last_sign_in_at"] > (row["last_sign_in_at"] or row["created_at"])
+    change = {"name": "Esha K. Kulkarni", "role": "read-only", "version": row["version"]}
+    assert administrator.submit(f"/users/{user_id}", change).status_code == 303

@@ -39,7 +39,7 @@ ROLES: Mapping[str, str] = {
 LONGEST_SESSION = sessions.LONGEST
 # One person at one place, one place (an office has one address for all), one account from all over the world.
 FREE_FAILURES = {"pair": 5, "ip": 30, "email": 30}
-FORGOTTEN_AFTER = datetime.timedelta(days=2)   # failures count for one day, a pause lasts an hour at most
+FORGOTTEN_AFTER = datetime.timedelta(days=2)   # longer than any pause
 WRONG = "E-mail or password is not right."
 
 

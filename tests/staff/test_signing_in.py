@@ -203,6 +203,15 @@ def test_a_note_that_was_made_up_is_no_known_browser(app):
     assert len(execute_query("sign_in_brakes", filters={"subject_like": "ip:%"}).data) == 1
 
 
+def test_what_an_office_mistypes_day_by_day_does_not_add_up(app):
+    for number in range(29):
+        attempt(app, f"nobody{number}@example.in", "not the password")
+    ten_hours_ago = formats.now() - datetime.timedelta(hours=10)
+    execute_query("sign_in_brakes", "update", data={"last_failure_at": ten_hours_ago}, filters={"subject_like": "ip:%"})
+    attempt(app, email_of("staff"), "not the password")
+    assert execute_query("sign_in_brakes", filters={"subject_like": "ip:%"}).data[0]["failures"] == 10
+
+
 def test_a_good_sign_in_forgives_the_failures_before_it(app):
     for _ in range(4):
         attempt(app, email_of("staff"), "not the password")

@@ -55,6 +55,9 @@ logger = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 DEADLINE = 60.0  # seconds for one call, all attempts and waits together
 ATTEMPTS = 3
+# Seconds: who could not connect for so long gets the answer 503, not a further attempt. An attempt begun before still
+# rides out the 15 s for which pgbouncer refuses everybody after it lost its server.
+UNREACHABLE_AFTER = 15.0
 BACKOFF = 0.2  # seconds before the second attempt; doubled each time, with jitter
 IDS_AT_ONCE = 50  # gaps in the numbering are the price of not asking each time
 # Seconds before a wrong name makes us read the catalogue again: a typing error must not cost a query each.
@@ -317,7 +320,8 @@ class DatabasePool:
         harm.
         """
         self._enter_process()
-        deadline, pause = time.monotonic() + DEADLINE, BACKOFF
+        began, pause = time.monotonic(), BACKOFF
+        deadline = began + DEADLINE
         if may_lag and self._replica is not None and time.monotonic() > self._replica_rests_until:
             try:
                 return ask(self._replica, deadline)
@@ -331,7 +335,8 @@ class DatabasePool:
             except (Unavailable, Aborted, OutcomeUnknown) as error:
                 wait = pause * (0.5 + random.random())
                 harmless = repeatable or not isinstance(error, OutcomeUnknown)
-                if attempt == ATTEMPTS or not harmless or time.monotonic() + wait > deadline:
+                away = isinstance(error, Unavailable) and time.monotonic() - began > UNREACHABLE_AFTER
+                if attempt == ATTEMPTS or not harmless or away or time.monotonic() + wait > deadline:
                     raise
                 logger.warning("database attempt %d of %d: %s", attempt, ATTEMPTS, type(error).__name__)
             time.sleep(wait)

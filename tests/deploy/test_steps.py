@@ -163,6 +163,7 @@ def test_wrong_settings_are_listed_with_their_cures(portal, monkeypatch, capsys)
     assert "geheim" not in said
 
 
+@pytest.mark.slow
 def test_a_database_that_does_not_answer_is_a_failure_with_a_cure(portal, monkeypatch, capsys):
     address = f"postgresql://portal:geheim@127.0.0.1:{free_port()}/portal"
     _, report, said = _inspected(portal, monkeypatch, capsys, DATABASE_URL=address)

@@ -77,6 +77,7 @@ class ConnectionPool(Generic[Connection]):
 
         Raises PoolExhausted when none became free in time, Unavailable when none could be opened.
         """
+        waiter: _Waiter[Connection] | None = None
         with self._lock:
             if self._closed:
                 raise PoolExhausted("the database pool is closed")
@@ -84,9 +85,8 @@ class ConnectionPool(Generic[Connection]):
                 self._in_use += 1
                 self._peak = max(self._peak, self._in_use)
                 found = self._idle.pop() if self._idle else None
-                waiter = None
             else:
-                waiter = _Waiter[Connection]()
+                waiter = _Waiter()
                 self._waiters.append(waiter)
         if waiter is not None:
             connection = self._wait(waiter, min(deadline, time.monotonic() + self.timeout))

@@ -51,7 +51,8 @@ create table sign_in_brakes (
 );
 
 -- Counts one failure for each subject and answers the seconds until the strictest of them lets go.
--- Free failures, then 2, 4, 8 ... seconds up to an hour; a day without failure forgets all.
+-- Free failures, then 2, 4, 8 ... seconds up to an hour. Every half hour of quiet forgives one: an office signs in from one
+-- address, somebody there mistypes every day, and failures that added up for ever would shut everybody out.
 create or replace function note_sign_in_failure(subjects text[], free_failures integer) returns integer
 language plpgsql volatile set search_path = public, pg_temp as $$
 declare
@@ -60,7 +61,7 @@ begin
   insert into sign_in_brakes as b (subject, failures)
     select distinct s, 1 from unnest(subjects) s
     on conflict (subject) do update set
-      failures = case when b.last_failure_at < now() - interval '1 day' then 1 else b.failures + 1 end,
+      failures = 1 + greatest(0, b.failures - floor(extract(epoch from now() - b.last_failure_at) / 1800)::integer),
       last_failure_at = now();
   update sign_in_brakes b
      set blocked_until = now() + least(3600, power(2, least(b.failures - free_failures, 12))::integer) * interval '1 second'

@@ -11,6 +11,7 @@ from flask import Flask
 
 import config
 import database_pool
+from tests.servers import supabase_lite
 from tests.servers.postgres import PostgresServer
 
 TEMPLATE = "portal_template"
@@ -109,3 +110,18 @@ def app(database: config.Settings) -> Flask:
     import app_multiuser  # tests of the data layer neither need it nor should fail with it
 
     return app_multiuser.create_app(database)
+
+
+@pytest.fixture(scope="module")
+def rest_app(embedded_server: PostgresServer, fresh_database: Callable[[], str], data_dir: Path) -> Iterator[Flask]:
+    """The portal on @supabase/lite, a server of somebody else's making."""
+    import app_multiuser
+
+    if reason := supabase_lite.missing():
+        pytest.skip(reason)
+    lite = supabase_lite.SupabaseLite(embedded_server.folder, embedded_server.port, fresh_database())
+    lite.start()
+    settings = portal_settings(data_dir, SUPABASE_URL=lite.url, SUPABASE_KEY=lite.secret_key)
+    with point_portal_at(settings):
+        yield app_multiuser.create_app(settings)
+    lite.remove()

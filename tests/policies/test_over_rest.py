@@ -2,26 +2,10 @@
 
 import pytest
 
-import app_multiuser
 from tests.cast import sign_in
-from tests.conftest import point_portal_at, portal_settings
 from tests.policies.book import add, errors, make_book, persons, stored
-from tests.servers import supabase_lite
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def rest_app(embedded_server, fresh_database, data_dir):
-    """The portal on @supabase/lite, a server of somebody else's making."""
-    if reason := supabase_lite.missing():
-        pytest.skip(reason)
-    lite = supabase_lite.SupabaseLite(embedded_server.folder, embedded_server.port, fresh_database())
-    lite.start()
-    settings = portal_settings(data_dir, SUPABASE_URL=lite.url, SUPABASE_KEY=lite.secret_key)
-    with point_portal_at(settings):
-        yield app_multiuser.create_app(settings)
-    lite.remove()
 
 
 def test_a_policy_is_added_found_changed_and_renewed_over_rest_as_everywhere(rest_app):

@@ -2,26 +2,10 @@
 
 import pytest
 
-import app_multiuser
 from database_pool import execute_query
 from tests.cast import email_of, make_cast, sign_in, visitor
-from tests.conftest import point_portal_at, portal_settings
-from tests.servers import supabase_lite
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def rest_app(embedded_server, fresh_database, data_dir):
-    """The portal on @supabase/lite, a server of somebody else's making."""
-    if reason := supabase_lite.missing():
-        pytest.skip(reason)
-    lite = supabase_lite.SupabaseLite(embedded_server.folder, embedded_server.port, fresh_database())
-    lite.start()
-    settings = portal_settings(data_dir, SUPABASE_URL=lite.url, SUPABASE_KEY=lite.secret_key)
-    with point_portal_at(settings):
-        yield app_multiuser.create_app(settings)
-    lite.remove()
 
 
 def test_colleagues_come_and_go_over_rest_as_everywhere(rest_app):

@@ -8,6 +8,7 @@ as failed that had been stored. One shared HTTP/1.1 client spends more time sear
 import re
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
+from urllib.parse import quote
 
 import httpx
 from postgrest import CountMethod
@@ -17,13 +18,23 @@ from supabase.lib.client_options import SyncClientOptions
 
 from infrastructure.catalogue import Catalogue, Function, Row
 from infrastructure.connection_pool import ConnectionPool, PoolStatistics
-from infrastructure.errors import Aborted, DatabaseError, InvalidData, OutcomeUnknown, Unavailable, classify
+from infrastructure.errors import (
+    Aborted,
+    DatabaseError,
+    InvalidData,
+    InvalidQuery,
+    OutcomeUnknown,
+    Unavailable,
+    classify,
+)
 from infrastructure.selection import AnyOf, Condition, Selection
 
 Answer = TypeVar("Answer")
 PAGE = 1000  # rows: PostgREST on hosted projects cuts every answer there, silently
+LONGEST_LIST = 6000  # characters of an `in` list: a question travels in the URL, of which servers take 8 kB or more
 READ_TIMEOUT = 25.0  # seconds; above the 20 the server gives a statement, so that its own answer arrives first
 _RETRY_LATER = {429, 502, 503, 504, 520, 521, 522, 523, 524}
+_TOO_LONG = "the question is too long for Supabase's REST interface: ask for less at once"
 _NAMED_ERROR = re.compile(r"[0-9A-Z]{5}|PGRST\w+")
 _WRONG_KEY = "the SUPABASE_KEY is refused: use the secret key (sb_secret_...), not the publishable one"
 
@@ -69,6 +80,9 @@ class SupabaseBackend:
 
     def select(self, selection: Selection, deadline: float) -> tuple[list[Row], int | None]:
         """The rows, page by page where there are more than the server gives at once, and the count if asked for."""
+        parts = _short_questions(selection)
+        if len(parts) > 1:
+            return [row for part in parts for row in self.select(part, deadline)[0]], None
         wanted, rows = selection.limit, list[Row]()
         if wanted is None and _names_one_row(selection):
             wanted = 1  # spares the server the count that tells whether there are more pages
@@ -150,6 +164,9 @@ class SupabaseBackend:
             raise Unavailable(f"Supabase cannot be reached: {error}") from error
         except httpx.TransportError as error:
             raise OutcomeUnknown(f"the connection to Supabase broke: {error}") from error
+        except httpx.InvalidURL as error:
+            broken = False
+            raise InvalidData(_TOO_LONG) from error
         except UnicodeEncodeError as error:
             broken = False
             raise InvalidData(f"a text holds half a character: {error.reason}") from error
@@ -185,6 +202,8 @@ def _explain(error: APIError) -> DatabaseError:
     message = error.message or "no reason given"
     if not error.code and "API key" in message:
         return classify("42501", _WRONG_KEY)
+    if error.code in ("414", "431"):
+        return InvalidData(_TOO_LONG, error.code)
     if error.code and not _NAMED_ERROR.fullmatch(error.code):
         # A proxy's page ("502"), or a server that lost its database before PostgreSQL could say what happened.
         return OutcomeUnknown(f"Supabase answered with an unnamed error ({error.code}): {message[:200]}", error.code)
@@ -229,6 +248,33 @@ def _quoted(value: str) -> str:
     if value and value == value.strip() and value[0] != "{" and not re.search(r'[,()"\\]', value):
         return value
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _short_questions(selection: Selection) -> list[Selection]:
+    """The question, or several that give the same rows together, where a list of values is too long for one URL."""
+    for place, condition in enumerate(selection.conditions):
+        if isinstance(condition, Condition) and condition.operator == "in":
+            lists = _short_lists(condition.value)
+            if len(lists) > 1:
+                if selection.order or selection.offset or selection.counted or selection.limit is not None:
+                    raise InvalidQuery(f"{_TOO_LONG}, or leave out order, limit, offset and count")
+                before, after = selection.conditions[:place], selection.conditions[place + 1 :]
+                conditions = [(*before, condition._replace(value=values), *after) for values in lists]
+                return [selection._replace(conditions=part) for part in conditions]
+    return [selection]
+
+
+def _short_lists(values: tuple[str, ...]) -> list[tuple[str, ...]]:
+    lists: list[list[str]] = [[]]
+    length = 0
+    for value in dict.fromkeys(values):
+        cost = len(quote(value, errors="replace")) + 3
+        if lists[-1] and length + cost > LONGEST_LIST:
+            lists.append([])
+            length = 0
+        lists[-1].append(value)
+        length += cost
+    return [tuple(one) for one in lists]
 
 
 def _settled_order(selection: Selection) -> list[tuple[str, bool, bool | None]]:

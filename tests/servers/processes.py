@@ -39,6 +39,12 @@ def unprivileged_user() -> str | None:
     return "nobody"
 
 
+def ending_with_us(signal_name: str) -> list[str]:
+    """What to write before a command so that it gets that signal when the tests die; nothing where unknown."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", signal_name, "--"] if setpriv else []
+
+
 def wait_for(
     ready: Callable[[], bool],
     what: str,

@@ -8,7 +8,7 @@ import threading
 import urllib.request
 from pathlib import Path
 
-from tests.servers.processes import end_process, free_port, remove_folder, server_folder, wait_for
+from tests.servers.processes import end_process, ending_with_us, free_port, remove_folder, server_folder, wait_for
 
 HERE = Path(__file__).parent
 PROGRAM = HERE / "node_modules" / "@supabase" / "lite" / "dist" / "cli" / "index.js"
@@ -87,7 +87,7 @@ class SupabaseLite:
 
     def _launch(self) -> None:
         with self.log.open("ab") as log:
-            command = ["node", str(PROGRAM), "--no-telemetry", "start", "--no-admin"]
+            command = [*ending_with_us("KILL"), "node", str(PROGRAM), "--no-telemetry", "start", "--no-admin"]
             self._process = subprocess.Popen(
                 command, cwd=self.folder, env=self._environment, stdout=log, stderr=log, start_new_session=True
             )

@@ -218,17 +218,17 @@ def forked(pool: DatabasePool) -> Findings:
 
     ask("before")
     pool.new_id("policies")
-    pipes = []
+    pipes = {}
     for number in range(3):
         reading, writing_end = os.pipe()
-        if os.fork() == 0:
+        if (child := os.fork()) == 0:
             os.write(writing_end, json.dumps(ask(f"child {number}")).encode())
             os._exit(0)
-        pipes.append(reading)
+        pipes[child] = reading
     mine = ask("parent")
-    children = [json.loads(os.read(pipe, 65536)) for pipe in pipes]
-    for _ in pipes:
-        os.wait()
+    children = [json.loads(os.read(pipe, 65536)) for pipe in pipes.values()]
+    for child in pipes:
+        os.waitpid(child, 0)  # gevent knows of this one, and reaps its children before os.wait() sees them
     return {"answers": [mine, *children], "afterwards": ask("after")[0]}
 
 

@@ -109,12 +109,15 @@ def policies_of(client_id: str) -> list[Row]:
     ).data
 
 
-def has_open_policies(client_id: str, member_id: int | None = None) -> bool:
-    """Whether a term of the client (of one of its members) is live or waits for papers."""
+def has_open_policies(client_id: str) -> bool:
+    """Whether a term of the client is live or waits for papers."""
     filters: dict[str, Any] = {"client_id_eq": client_id, "deleted_at_is": None, "state_in": ["live", "pending"]}
-    if member_id is not None:
-        filters["member_id_eq"] = member_id
     return bool(execute_query("policies", columns="policy_id", filters=filters, limit=1).data)
+
+
+def is_covered(member_id: int) -> bool:
+    """Whether a term that is live or waits for papers names a member, be it as one of several insured persons."""
+    return bool(execute_query("open_cover", columns="policy_id", filters={"member_id_eq": member_id}, limit=1).data)
 
 
 def activity_of(client_id: str, *, limit: int = 20) -> list[Row]:

@@ -100,8 +100,8 @@ def change_member(tx: Transaction, actor: audit.Actor, stored: Row, data: Member
 
 
 def remove_member(tx: Transaction, actor: audit.Actor, stored: Row, version: int) -> None:
-    """Takes somebody off a client's members. Refused while a policy in that name is live or waits for papers."""
-    if queries.has_open_policies(stored["client_id"], stored["member_id"]):
+    """Takes somebody off a client's members. Refused while a policy that names them is live or waits for papers."""
+    if queries.is_covered(stored["member_id"]):
         raise Refused(f"{stored['name']} is named on a live or pending policy. Name somebody else there first.")
     _write_member(tx, actor, stored, version, "delete", {"deleted_at": now()})
 

@@ -243,11 +243,11 @@ def renewal_of(policy_id: int) -> Row | None:
 
 
 def members_of(client_id: str) -> list[Row]:
-    """The members of a client whom a policy may name, in the order they were added."""
+    """The members of a client in the order they were added, removed ones too: older terms may name them."""
     return execute_query(
         "members",
-        columns="member_id, name, relation, date_of_birth",
-        filters={"client_id_eq": client_id, "deleted_at_is": None},
+        columns="member_id, name, relation, date_of_birth, deleted_at",
+        filters={"client_id_eq": client_id},
         order="member_id",
         limit=500,
     ).data

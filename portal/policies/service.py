@@ -1,6 +1,6 @@
 """The rules of policies: what may be saved, adding and changing a term. Tax and totals stand in premium.py."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -38,6 +38,12 @@ class Book:
 
     def member(self, member_id: int | None) -> Row | None:
         return next((row for row in self.members if row["member_id"] == member_id), None)
+
+    def eligible(self, stored: Mapping[str, Any] | None) -> list[Row]:
+        """The members that a policy may name: those not removed, and those that `stored` names already."""
+        record = stored or {}
+        named = {record.get("member_id"), *(person["member_id"] for person in record.get("persons", ()))}
+        return [row for row in self.members if row["deleted_at"] is None or row["member_id"] in named]
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,8 @@ def problems(
 ) -> dict[str, str]:
     """Why this cannot be saved, one sentence per field; empty when it can. `stored` is the record being changed.
 
-    A retired insurer, product or agent stays with the policies that have it, but is not given to others.
+    A retired insurer, product or agent and a removed member stay with the policies that have them, but are not given
+    to others.
     """
     found: dict[str, str] = {}
     if not pending and not data.policy_number:
@@ -104,12 +111,13 @@ def problems(
         found.setdefault(
             "product_id", "This product belongs to another insurer. Please choose product and insurer that fit."
         )
-    if data.member_id is not None and book.member(data.member_id) is None:
+    eligible = {row["member_id"] for row in book.eligible(stored)}
+    if data.member_id is not None and data.member_id not in eligible:
         found["member_id"] = "Member: please choose one of this client's members."
     if data.policy_from.year >= 2199 and data.policy_to is None:
         found["policy_from"] = "The start is too far ahead. Please check the year."
     found.update(_problems_of_tax(data, line, book, stored))
-    found.update(_problems_of_persons(data, book))
+    found.update(_problems_of_persons(data, eligible))
     return found
 
 
@@ -122,13 +130,12 @@ def _problems_of_tax(data: PolicyInput, line: str, book: Book, stored: Mapping[s
     return {"gst_reason": f"Say why the GST differs. The rule says: {tax.rule_reason}."}
 
 
-def _problems_of_persons(data: PolicyInput, book: Book) -> dict[str, str]:
+def _problems_of_persons(data: PolicyInput, eligible: Container[int]) -> dict[str, str]:
     found = {}
     for number, person in enumerate(data.persons if isinstance(data, HealthInput) else []):
-        member = book.member(person.member_id)
-        if person.member_id is not None and member is None:
+        if person.member_id is not None and person.member_id not in eligible:
             found[f"persons-{number}-member_id"] = f"Person {number + 1}: please choose one of this client's members."
-        elif member is None and not person.name:
+        elif person.member_id is None and not person.name:
             found[f"persons-{number}-name"] = f"Person {number + 1}: the name is needed."
     return found
 

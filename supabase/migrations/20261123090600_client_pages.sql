@@ -20,6 +20,17 @@ create view client_choices with (security_invoker = true) as
     from clients where deleted_at is null and group_name is not null group by group_name;
 comment on view client_choices is 'key: kind, name';
 
+-- Who is named on terms that are live or wait for papers: as the member of a policy, or among its insured persons.
+create view open_cover with (security_invoker = true) as
+  select p.client_id, p.member_id, p.policy_id
+    from policies p
+   where p.state in ('live', 'pending') and p.deleted_at is null and p.member_id is not null
+  union all
+  select p.client_id, i.member_id, p.policy_id
+    from insured_persons i join policies p on p.policy_id = i.policy_id
+   where p.state in ('live', 'pending') and p.deleted_at is null and i.member_id is not null;
+comment on view open_cover is 'key: policy_id, member_id';
+
 -- Looked up each time a client is saved, as phone numbers and e-mail addresses are.
 create index clients_pan on clients (pan) where pan is not null;
 

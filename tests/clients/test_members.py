@@ -112,3 +112,18 @@ def test_a_member_of_somebody_else_is_not_found_here(clerk, family, add_client, 
     assert clerk.get(f"/clients/{other['client_id']}/members/{member['member_id']}").status_code == 404
     answer = clerk.submit(f"/clients/{other['client_id']}/members/{member['member_id']}", {**NEHA, "version": "1"})
     assert answer.status_code == 404
+
+
+def test_a_member_insured_among_others_on_an_open_policy_cannot_be_removed(clerk, family, live_policy):
+    here, member = family
+    policy_id = live_policy(here.rsplit("/", 1)[1], line="health", state="pending")
+    execute_query(
+        "insured_persons",
+        "insert",
+        data={"policy_id": policy_id, "member_id": member["member_id"], "name": "Neha Mehta"},
+    )
+    answer = clerk.submit(f"{here}/members/{member['member_id']}/remove", {"version": "1"})
+    assert answer.status_code == 422 and "is named on a live or pending policy" in answer.text
+    execute_query("policies", "update", data={"state": "lost"}, filters={"policy_id_eq": policy_id})
+    assert clerk.submit(f"{here}/members/{member['member_id']}/remove", {"version": "1"}).status_code == 303
+    assert row(here)["deleted_at"] is not None

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from database_pool import execute_query, transaction
+from portal.formats import now
 from tests.cast import sign_in
 from tests.policies.book import add, details, errors, make_book, persons, stored, trail
 
@@ -286,3 +287,21 @@ def test_the_page_of_a_policy_tells_what_was_changed(clerk, book):
     assert "Star Health → New India" in page
     assert "31/10/2027 → 30/11/2027" in page
     assert execute_query("policies", columns="policy_id", filters={"policy_number_eq": "ED/15"}, count=True).count == 1
+
+
+def test_a_removed_member_stays_with_the_policies_that_name_them_and_is_not_given_to_others(clerk):
+    own = make_book("RM77")
+    form = own.form("health", policy_number="ED/77", client_id="RM77", member_id=str(own.head)) | {
+        "persons-0-member_id": str(own.head),
+        "persons-1-member_id": str(own.spouse),
+    }
+    policy_id, other = add(clerk, form), add(clerk, own.form("other", policy_number="ED/78", client_id="RM77"))
+    execute_query("members", "update", data={"deleted_at": now()}, filters={"client_id_eq": "RM77"})
+    page = clerk.get(f"/policies/{policy_id}/edit").text
+    assert page.count(f'value="{own.spouse}" selected') == 1 and page.count(f'value="{own.head}" selected') == 2
+    answer = change(clerk, policy_id, form, remarks="Still theirs")
+    assert answer.status_code == 303, errors(answer)
+    assert [row["member_id"] for row in persons(policy_id)] == [own.head, own.spouse]
+    assert "Neha Mehta" not in clerk.get(f"/policies/{other}/edit").text
+    answer = change(clerk, other, own.form("other", policy_number="ED/78"), member_id=str(own.spouse))
+    assert answer.status_code == 422 and "choose one of this client" in answer.text

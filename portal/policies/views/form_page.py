@@ -57,7 +57,7 @@ def show(
         insurers=_options(book.masters.insurers, form.value("insurer_id")),
         products=_options(book.masters.products, form.value("product_id")),
         agents=_options(book.masters.agents, form.value("agent_id")),
-        members=[(row["member_id"], f"{row['name']} ({row['relation']})") for row in book.members],
+        members=[(row["member_id"], f"{row['name']} ({row['relation']})") for row in book.eligible(subject.stored)],
         priced=preview(form, subject.line, book),
         spare=_spare(),
         words=words,

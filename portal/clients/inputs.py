@@ -44,6 +44,7 @@ CLIENT_TYPES = {"individual": "Individual", "huf": "Hindu undivided family", "fi
 LANGUAGES = {"en": "English", "hi": "Hindi", "gu": "Gujarati", "mr": "Marathi"}
 RELATIONS: tuple[Relation, ...] = get_args(Relation)
 
+FormKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 ClientId = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9-]{2,20}$")]
 
 
@@ -81,7 +82,7 @@ class ClientInput(Input):
     whatsapp_opt_in: Checkbox = Field(False, title="Consent to WhatsApp messages")
     email_opt_in: Checkbox = Field(False, title="Consent to e-mails")
     notes: LongText | None = Field(None, title="Notes")
-    same_as_known: Annotated[str, Field(max_length=500)] | None = None
+    same_as_known: Annotated[str, Field(max_length=20_000)] | None = None
 
     @field_validator("client_type", "language", mode="before")
     @classmethod
@@ -112,7 +113,7 @@ class NewClientInput(ClientInput):
     """
 
     prefix: Annotated[str, BeforeValidator(_prefix)] | None = Field(None, title="Prefix")
-    form_key: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")] | None = None
+    form_key: FormKey | None = None
 
 
 class ChangedClientInput(ClientInput):
@@ -138,6 +139,12 @@ class MemberInput(Input):
         if day is not None and day.year < 1905:
             raise ValueError("This date is too long ago. Write the year with four digits.")
         return day
+
+
+class NewMemberInput(MemberInput):
+    """A member to be added. `form_key` is the same whenever one form is sent again: a double click adds one member."""
+
+    form_key: FormKey | None = None
 
 
 class VersionInput(Input):

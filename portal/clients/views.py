@@ -19,6 +19,7 @@ from portal.clients.inputs import (
     ClientFilter,
     MemberInput,
     NewClientInput,
+    NewMemberInput,
     VersionInput,
 )
 from portal.clients.words import CLIENT_LABELS, MEMBER_LABELS, told
@@ -85,7 +86,7 @@ def add() -> Response | BaseResponse:
         return _client_form(form, status=409, alike=alike)
     client_id = service.allot_client_id(form.data)
     try:
-        with transaction(_key_of(form.data)) as tx:
+        with transaction(_key_of(form.data, "client")) as tx:
             service.add_client(tx, actor(), client_id, form.data)
     except ReferenceMissing:
         form.add_error("agent_id", "Agent: this agent does not exist any more. Please choose one of the list.")
@@ -187,7 +188,8 @@ def restore(client_id: str) -> BaseResponse:
 def new_member(client_id: str) -> Response | BaseResponse:
     """The form for another member."""
     client = _client(client_id)
-    return _only_after_restoring(client) if client["deleted_at"] else _member_form(prefilled({}), client)
+    form = prefilled({"form_key": secrets.token_hex(16)})
+    return _only_after_restoring(client) if client["deleted_at"] else _member_form(form, client)
 
 
 @blueprint.post("/<client_id>/members/new")
@@ -195,13 +197,13 @@ def new_member(client_id: str) -> Response | BaseResponse:
 def add_member(client_id: str) -> Response | BaseResponse:
     """Adds somebody to a client's members."""
     client = _client(client_id)
-    form = submitted(MemberInput)
+    form = submitted(NewMemberInput)
     if client["deleted_at"]:
         form.add_error("", IN_THE_TRASH)
         return _member_form(form, client, status=409)
     if form.data is None or not form.ok:
         return _member_form(form, client, status=422)
-    with transaction() as tx:
+    with transaction(_key_of(form.data, f"member:{client['client_id']}")) as tx:
         service.add_member(tx, actor(), client["client_id"], form.data)
     flash(f"{form.data.name} is added.")
     return redirect_to("clients.show", client_id=client["client_id"], _anchor="members")
@@ -278,12 +280,12 @@ def _member(client: Row, member_id: int) -> Row:
     return member or not_found(f"{client['name']} has no such member.")
 
 
-def _key_of(data: NewClientInput) -> str | None:
-    """The same for a form sent twice as it is, so that a double click adds one client."""
+def _key_of(data: NewClientInput | NewMemberInput, what: str) -> str | None:
+    """The same for a form sent twice as it is, so that a double click adds one record; `what` says of which kind."""
     if data.form_key is None:
         return None
     content = hashlib.sha256(data.model_dump_json(exclude={"same_as_known"}).encode()).hexdigest()
-    return f"client:{current_user().user_id}:{content}"
+    return f"{what}:{current_user().user_id}:{content}"
 
 
 def _client_form(

@@ -104,6 +104,28 @@ def test_a_member_named_on_a_live_policy_cannot_be_removed(clerk, family, live_p
     assert row(here)["deleted_at"] is None
 
 
+def test_a_double_click_adds_one_member(clerk, family):
+    here, _ = family
+    page = clerk.get(f"{here}/members/new").text
+    key = page[page.index('name="form_key" value="') :].split('"')[3]
+    arjun = {**NEHA, "name": "Arjun Mehta", "form_key": key}
+    answers = [clerk.submit(f"{here}/members/new", arjun) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [303, 303]
+    named = {"client_id_eq": here.rsplit("/", 1)[1], "name_eq": "Arjun Mehta"}
+    assert len(execute_query("members", filters=named).data) == 1
+    assert [entry["record_type"] for entry in trail_of(named["client_id_eq"])].count("member") == 2
+
+
+def test_the_form_of_a_member_filled_in_anew_adds_another_one(clerk, family, add_client):
+    here, _ = family
+    form = {"relation": "son", "form_key": "3" * 32}
+    for name in ("Aarav Mehta", "Vihaan Mehta"):
+        assert clerk.submit(f"{here}/members/new", {**form, "name": name}).status_code == 303
+    other = add_client(client_type="firm")["client_id"]
+    assert clerk.submit(f"/clients/{other}/members/new", {**form, "name": "Aarav Mehta"}).status_code == 303
+    assert len(execute_query("members", filters={"name_in": ["Aarav Mehta", "Vihaan Mehta"]}).data) == 3
+
+
 @pytest.mark.parametrize("number", ["0", "987654321", "9" * 30])
 def test_a_member_of_somebody_else_is_not_found_here(clerk, family, add_client, number):
     here, member = family

@@ -34,6 +34,7 @@ from portal.web import (
     conflict_page,
     current_user,
     flash,
+    may,
     not_found,
     prefilled,
     redirect_to,
@@ -108,7 +109,9 @@ def show(client_id: str) -> Response:
         client=client,
         members=members,
         policies=policies,
-        activity=told(queries.activity_of(client["client_id"]), members, policies),
+        activity=told(
+            queries.activity_of(client["client_id"]), members, policies, with_commission=may("commission.read")
+        ),
         client_types=CLIENT_TYPES,
         languages=LANGUAGES,
     )

@@ -35,6 +35,7 @@ MEMBER_LABELS = {
     "phone": "Phone",
     "nominee": "Nominee",
 }
+COMMISSION = ("commission_rate", "commission_amount", "commission_received")
 VERBS = {
     "add": "added",
     "change": "changed",
@@ -60,15 +61,19 @@ class Happening:
     fields: str
 
 
-def told(activity: list[Row], members: list[Row], policies: list[Row]) -> list[Happening]:
-    """The trail of a client as sentences, with the names that its members and policies have now."""
+def told(activity: list[Row], members: list[Row], policies: list[Row], *, with_commission: bool) -> list[Happening]:
+    """The trail of a client as sentences, with the names that its members and policies have now.
+
+    That a commission was changed is told only `with_commission`.
+    """
+    hidden = () if with_commission else COMMISSION
     names = {("member", str(member["member_id"])): member["name"] for member in members}
     names |= {("policy", str(policy["policy_id"])): policy["policy_number"] or "" for policy in policies}
-    return [_told(entry, names.get((entry["record_type"], entry["record_id"]), "")) for entry in activity]
+    return [_told(entry, names.get((entry["record_type"], entry["record_id"]), ""), hidden) for entry in activity]
 
 
-def _told(entry: Row, name: str) -> Happening:
-    changed = list(entry["after"] or {}) if entry["action"] == "change" else []
+def _told(entry: Row, name: str, hidden: tuple[str, ...]) -> Happening:
+    changed = [field for field in entry["after"] or () if field not in hidden] if entry["action"] == "change" else []
     labels = {"client": CLIENT_LABELS, "member": MEMBER_LABELS}.get(entry["record_type"])
     action: str = entry["action"]
     return Happening(

@@ -53,3 +53,13 @@ def test_a_form_without_its_token_changes_nothing(app, clerk, somebody, path):
     answer = clerk.post(path.format(**somebody), data={"name": "Forged", "version": "1"})
     assert answer.status_code in (400, 403)
     assert stored("SK01")["version"] == 1
+
+
+@pytest.mark.parametrize(("who", "sees"), [("accounts", True), ("administrator", True), ("staff", False)])
+def test_a_changed_commission_is_told_to_those_alone_who_may_see_it(app, somebody, live_policy, who, sees):
+    policy_id = live_policy(somebody["id"])
+    after = {"commission_rate": "10.00", "commission_amount": "940.00", "commission_received": True, "remarks": "x"}
+    trail = {"action": "change", "record_type": "policy", "record_id": str(policy_id), "client_id": somebody["id"]}
+    execute_query("audit", "insert", data={**trail, "before": dict.fromkeys(after), "after": after})
+    page = sign_in(app, who).get(f"/clients/{somebody['id']}").text
+    assert ("commission" in page.lower()) == sees and "remarks" in page

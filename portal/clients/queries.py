@@ -128,12 +128,18 @@ def activity_of(client_id: str, *, limit: int = 20) -> list[Row]:
     ).data
 
 
-def who_may_be_meant(ways: Sequence[dict[str, Any]], *, but_not: str | None) -> list[Row]:
-    """Living clients that one of `ways` (groups of conditions) fits, without the client `but_not`."""
-    if not ways:
-        return []
-    filters: dict[str, Any] = {"deleted_at_is": None, "or": list(ways)}
-    if but_not:
-        filters["client_id_neq"] = but_not
+def who_may_be_meant(exact: Sequence[Row], by_name: Row | None, *, but_not: str | None) -> list[Row]:
+    """Living clients that one of the `exact` groups of conditions or the conditions `by_name` fit, but not `but_not`.
+
+    All that fit exactly are found. Of those that only a name suggests, which may be half a city, the first 1000 are.
+    """
+    living: Row = {"deleted_at_is": None, **({"client_id_neq": but_not} if but_not else {})}
     columns = "client_id, name, phone, other_phone, email, pan, city"
-    return execute_query("clients", columns=columns, filters=filters, order="client_id", limit=MOST_CHOICES).data
+    found: list[Row] = []
+    if exact:
+        found += execute_query("clients", columns=columns, filters={**living, "or": list(exact)}).data
+    if by_name:
+        alike = {**living, **by_name}
+        found += execute_query("clients", columns=columns, filters=alike, order="client_id", limit=MOST_CHOICES).data
+    once = {row["client_id"]: row for row in found}
+    return [once[client_id] for client_id in sorted(once)]

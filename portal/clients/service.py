@@ -118,7 +118,8 @@ def lookalikes(data: ClientInput, *, stored: Row | None = None) -> list[Lookalik
     Those that the colleague has already called somebody else (`data.same_as_known`) are left out.
     """
     looked_at = {name: value for name, value in _columns(data).items() if stored is None or value != stored[name]}
-    found = queries.who_may_be_meant(_ways_to_match(data, looked_at), but_not=stored["client_id"] if stored else None)
+    exact, by_name = _exact_ways(looked_at), _way_by_name(data, looked_at)
+    found = queries.who_may_be_meant(exact, by_name, but_not=stored["client_id"] if stored else None)
     known = set((data.same_as_known or "").split(","))
     alike = [Lookalike(row["client_id"], row["name"], _shared(data, looked_at, row)) for row in found]
     return [client for client in alike if client.shared and client.client_id not in known]
@@ -159,14 +160,17 @@ def _write_member(tx: Transaction, actor: audit.Actor, stored: Row, version: int
     audit.record(tx, actor, action, "member", member_id, client_id=stored["client_id"], before=stored, after=values)
 
 
-def _ways_to_match(data: ClientInput, looked_at: Row) -> list[Row]:
+def _exact_ways(looked_at: Row) -> list[Row]:
     phones = [number for number in (looked_at.get("phone"), looked_at.get("other_phone")) if number]
     ways: list[Row] = [{"phone_in": phones}, {"other_phone_in": phones}] if phones else []
-    ways += [{f"{column}_eq": looked_at[column]} for column in ("email", "pan") if looked_at.get(column)]
+    return ways + [{f"{column}_eq": looked_at[column]} for column in ("email", "pan") if looked_at.get(column)]
+
+
+def _way_by_name(data: ClientInput, looked_at: Row) -> Row | None:
     beginnings = _beginnings(data.name)
-    if beginnings and ("name" in looked_at or "city" in looked_at):
-        ways.append({"city_eq" if data.city else "city_is": data.city, "search_fts": beginnings})
-    return ways
+    if not beginnings or not ("name" in looked_at or "city" in looked_at):
+        return None
+    return {"city_eq" if data.city else "city_is": data.city, "search_fts": beginnings}
 
 
 def _beginnings(name: str) -> str:

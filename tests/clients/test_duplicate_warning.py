@@ -2,6 +2,7 @@
 
 import pytest
 
+from database_pool import execute_query
 from tests.clients.conftest import id_in, stored, typed
 
 SOMEBODY = {"client_type": "individual", "language": "en"}
@@ -99,3 +100,28 @@ def test_metacharacters_in_a_name_or_city_find_nobody_and_break_nothing(clerk, a
         answer = clerk.submit("/clients/new", {**SOMEBODY, "name": f"{text} Zed{'qwertyuio'[number]}", "city": text})
         assert answer.status_code == 303, text
         assert stored(id_in(answer))["city"] == text
+
+
+def test_a_known_pan_phone_or_email_is_found_among_a_thousand_people_of_nearly_that_name(clerk, database):
+    crowd = [{"client_id": f"AA{number}", "name": f"Ramesh {number}", "city": "Rajkot"} for number in range(1001)]
+    execute_query("clients", "insert", data=crowd)
+    known = {"ZZ901": {"pan": "ACUPC9001R"}, "ZZ902": {"phone": "+919819099902"}, "ZZ903": {"email": "z@example.in"}}
+    for client_id, what in known.items():
+        execute_query("clients", "insert", data={"client_id": client_id, "name": "Hidden", "city": "Rajkot", **what})
+    for client_id, what in known.items():
+        answer = clerk.submit("/clients/new", {**SOMEBODY, "name": "Rameshwar Bhatt", "city": "Rajkot", **what})
+        assert answer.status_code == 409 and offered(answer.text) == client_id
+        form = {**SOMEBODY, "name": "Rameshwar Bhatt", "city": "Rajkot", **what, "same_as_known": client_id}
+    assert clerk.submit("/clients/new", form).status_code == 303
+
+
+def test_somebody_of_a_very_common_name_can_be_saved_after_asking_once(clerk, database):
+    execute_query(
+        "clients",
+        "insert",
+        data=[{"client_id": f"CN{number}", "name": "Sunita Devi", "city": "Patna"} for number in range(100, 300)],
+    )
+    form = {**SOMEBODY, "name": "Sunita Devi", "city": "Patna"}
+    known = offered(clerk.submit("/clients/new", form).text)
+    assert known.count(",") == 199
+    assert clerk.submit("/clients/new", {**form, "same_as_known": known}).status_code == 303

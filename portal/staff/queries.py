@@ -27,13 +27,6 @@ def credentials_by_id(user_id: int) -> Row | None:
     return _one(execute_query("users", columns=(*SHOWN, "password_hash"), filters={"user_id": user_id}, limit=1).data)
 
 
-def brakes_on(subjects: list[str], now: datetime.datetime) -> datetime.datetime | None:
-    """Until when one of the subjects may not try again; None when none is blocked."""
-    rows = execute_query("sign_in_brakes", columns="blocked_until",
-                         filters={"subject_in": subjects, "blocked_until_gt": now}).data
-    return max((row["blocked_until"] for row in rows), default=None)
-
-
 def colleague(user_id: int) -> Row | None:
     """One colleague, active or not."""
     return _one(execute_query("users", columns=SHOWN, filters={"user_id": user_id}, limit=1).data)

@@ -58,36 +58,37 @@ def check_sign_in(email: str, password: str, *, ip: str | None, device: str = ""
     """
     email = email.strip().lower()
     subjects = _subjects(email, ip, device)
-    blocked_until = queries.brakes_on(list(subjects.values()), formats.now())
-    if blocked_until is not None:
-        raise _must_wait(math.ceil((blocked_until - formats.now()).total_seconds()))
+    brakes = {subject: FREE_FAILURES[kind] for kind, subject in subjects.items()}
     user = queries.credentials_of(email)
-    right = passwords.matches(user["password_hash"] if user else None, password)
+    right = _is_right(user["password_hash"] if user else None, password, brakes)
     if user is None or not right or not user["is_active"]:
-        wait = max(call_function("note_sign_in_failure", {"subjects": [subject], "free_failures": FREE_FAILURES[kind]})
-                   for kind, subject in subjects.items())
         logger.warning("sign-in failed", extra={"subject": subjects["pair"][:20], "user_id": user and user["user_id"]})
-        raise _must_wait(wait) if wait else Refused(WRONG)
+        raise Refused(WRONG)
+    _undo_attempt(brakes)
     return user
 
 
 def sign_in(
     tx: Transaction, user: Row, actor: Actor, *, user_agent: str | None, administrators: tuple[str, ...] = (),
-    password: str = "",
+    password: str = "", device: str = "",
 ) -> str:
     """Opens a session for a colleague whose password was right, and answers its token.
 
     Whoever is among `administrators` (addresses) becomes one at the first sign-in. A hash of an older make is renewed.
+    The end of `tx` raises Conflict when the account is another than the one that was checked: a password that was reset
+    or an access that was taken away meanwhile must not be undone.
     """
     changes: Row = {"last_sign_in_at": formats.now()}
     if user["last_sign_in_at"] is None and user["email"] in administrators and user["role"] != "administrator":
         changes["role"] = "administrator"
     if password and passwords.is_outdated(user["password_hash"]):
         changes["password_hash"] = passwords.hashed(password)
-    tx.update("users", changes, filters={"user_id_eq": user["user_id"]})
+    tx.update("users", changes, expect=1,
+              filters={"user_id_eq": user["user_id"], "version_eq": user["version"], "is_active_eq": True})
     subjects = _subjects(user["email"], actor.ip)
-    tx.delete("sign_in_brakes", filters={"subject_in": [subjects["pair"], subjects["email"]]})
-    tx.delete("sign_in_brakes", filters={"last_failure_at_lt": formats.now() - FORGOTTEN_AFTER})
+    forgiven = {subjects["pair"], subjects["email"], _subjects(user["email"], actor.ip, device)["pair"]}
+    tx.delete("sign_in_brakes", filters={"subject_in": sorted(forgiven)})
+    tx.delete("sign_in_brakes", filters={"counted_at_lt": formats.now() - FORGOTTEN_AFTER})
     audit.record(tx, actor, "signed in", "user", user["user_id"],
                  after={"role": changes["role"]} if "role" in changes else None)
     return sessions.begin(tx, user["user_id"], ip=actor.ip, user_agent=user_agent)
@@ -100,25 +101,30 @@ def sign_out(tx: Transaction, actor: Actor, session_key: str) -> None:
 
 
 def change_own_password(tx: Transaction, actor: Actor, change: PasswordChange, *, session_key: str) -> None:
-    """Sets a new password and ends all other sessions. Raises Refused for a wrong old one or a poor new one."""
+    """Sets a new password and ends all other sessions. Raises Refused for a wrong old one or a poor new one.
+
+    The end of `tx` raises Conflict when somebody reset the password meanwhile.
+    """
     user = queries.credentials_by_id(actor.user_id or 0)
     if user is None:
         raise NotFound("This account no longer exists.")
-    subject = f"password:{user['user_id']}"
-    if queries.brakes_on([subject], formats.now()):
-        raise Refused("Too many wrong attempts. Please wait a minute and try again.", field="current_password")
-    if not passwords.matches(user["password_hash"], change.current_password):
-        call_function("note_sign_in_failure", {"subjects": [subject], "free_failures": 5})
+    brake = {f"password:{user['user_id']}": FREE_FAILURES["pair"]}
+    try:
+        right = _is_right(user["password_hash"], change.current_password, brake)
+    except TooManyAttempts as refusal:
+        raise Refused(refusal.sentence, field="current_password") from refusal
+    if not right:
         raise Refused("This is not your present password.", field="current_password")
+    _undo_attempt(brake)
     if change.new_password != change.new_password_again:
         raise Refused("The two new passwords differ. Type the new one twice.", field="new_password_again")
     if change.new_password == change.current_password:
         raise Refused("This is the password you have already. Choose another one.", field="new_password")
     passwords.check_rules(change.new_password, email=user["email"], name=user["name"])
     tx.update("users", {"password_hash": passwords.hashed(change.new_password), "must_change_password": False},
-              filters={"user_id_eq": user["user_id"]}, expect=1)
+              filters={"user_id_eq": user["user_id"], "version_eq": user["version"]}, expect=1)
     sessions.end_all(tx, user["user_id"], but=session_key)
-    tx.delete("sign_in_brakes", filters={"subject_eq": subject})
+    tx.delete("sign_in_brakes", filters={"subject_in": list(brake)})
     audit.record(tx, actor, "changed own password", "user", user["user_id"])
 
 
@@ -207,6 +213,29 @@ def _keep_an_administrator(tx: Transaction, actor: Actor, target: Row) -> None:
     if target["role"] == "administrator" and target["is_active"]:
         tx.update("users", {"role": "administrator"}, expect=1,
                   filters={"user_id_eq": actor.user_id, "role_eq": "administrator", "is_active_eq": True})
+
+
+def _is_right(stored: str | None, password: str, brakes: Mapping[str, int]) -> bool:
+    """Whether it is the stored password. The attempt is counted before anybody looks, for each subject of `brakes`.
+
+    Raises TooManyAttempts, without looking, while one of the subjects has used up its free attempts (the value).
+    """
+    wait = call_function("reserve_sign_in_attempt", _attempt(brakes))
+    if wait:
+        raise _must_wait(wait)
+    try:
+        return passwords.matches(stored, password)
+    except TooManyAttempts:   # the machine is busy: nobody looked
+        _undo_attempt(brakes)
+        raise
+
+
+def _undo_attempt(brakes: Mapping[str, int]) -> None:
+    call_function("undo_sign_in_attempt", _attempt(brakes))
+
+
+def _attempt(brakes: Mapping[str, int]) -> dict[str, list[Any]]:
+    return {"subjects": list(brakes), "free_failures": list(brakes.values())}
 
 
 def _subjects(email: str, ip: str | None, device: str = "") -> dict[str, str]:

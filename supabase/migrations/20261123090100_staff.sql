@@ -42,33 +42,62 @@ create view session_users with (security_invoker = true) as
    where s.revoked_at is null and u.is_active;
 comment on view session_users is 'key: token_hash';
 
--- Failed sign-ins by what they were aimed at ("email:<sha256>", "ip:<address>"). Each further failure doubles the pause.
+-- Attempts to sign in by what they were aimed at ("email:<sha256>", "ip:<address>"), good ones taken back.
 create table sign_in_brakes (
   subject text primary key,
   failures integer not null default 0,
-  last_failure_at timestamptz not null default now(),
+  counted_at timestamptz not null default clock_timestamp(),   -- up to here half hours are forgiven
   blocked_until timestamptz
 );
 
--- Counts one failure for each subject and answers the seconds until the strictest of them lets go.
--- Free failures, then 2, 4, 8 ... seconds up to an hour. Every half hour of quiet forgives one: an office signs in from one
--- address, somebody there mistypes every day, and failures that added up for ever would shut everybody out.
-create or replace function note_sign_in_failure(subjects text[], free_failures integer) returns integer
+-- Counts an attempt before its password is looked at: counted afterwards, any number of guesses sent at once would all be
+-- looked at. Answers 0 when it may be, or the seconds until the strictest subject lets go; then nothing is counted.
+-- The last free attempt blocks for 2 seconds, each further one for twice as long as before, up to an hour. Every half hour
+-- forgives one: an office signs in from one address, somebody there mistypes every day, and failures that added up for
+-- ever would shut everybody out. Rows are locked in the order of their subjects: no two calls wait for each other.
+create or replace function reserve_sign_in_attempt(subjects text[], free_failures integer[]) returns integer
 language plpgsql volatile set search_path = public, pg_temp as $$
 declare
   wait integer;
 begin
-  insert into sign_in_brakes as b (subject, failures)
-    select distinct s, 1 from unnest(subjects) s
-    on conflict (subject) do update set
-      failures = 1 + greatest(0, b.failures - floor(extract(epoch from now() - b.last_failure_at) / 1800)::integer),
-      last_failure_at = now();
+  for round in 1..2 loop
+    select max(ceil(extract(epoch from b.blocked_until - clock_timestamp())))::integer into wait
+      from sign_in_brakes b where b.subject = any (subjects) and b.blocked_until > clock_timestamp();
+    if wait > 0 then
+      delete from sign_in_brakes b where b.subject = any (subjects) and b.failures = 0;
+      return wait;
+    end if;
+    if round = 1 then   -- locks the rows, new ones too; whoever was faster may have blocked them meanwhile
+      insert into sign_in_brakes as b (subject)
+        select distinct s from unnest(subjects) s order by s
+        on conflict (subject) do update set failures = b.failures;
+    end if;
+  end loop;
   update sign_in_brakes b
-     set blocked_until = now() + least(3600, power(2, least(b.failures - free_failures, 12))::integer) * interval '1 second'
-   where b.subject = any (subjects) and b.failures > free_failures;
-  select coalesce(max(ceil(extract(epoch from b.blocked_until - now()))), 0)::integer into wait
-    from sign_in_brakes b where b.subject = any (subjects) and b.blocked_until > now();
-  return wait;
+     set failures = 1 + greatest(0, b.failures - past.half_hours),
+         counted_at = case when b.failures > past.half_hours then b.counted_at + past.half_hours * interval '30 minutes'
+                           else clock_timestamp() end,
+         blocked_until = case when 1 + b.failures - past.half_hours >= asked.free then clock_timestamp() + interval '1 second'
+                              * least(3600, power(2, least(2 + b.failures - past.half_hours - asked.free, 12))) end
+    from unnest(subjects, free_failures) as asked (subject, free)
+    join sign_in_brakes counted using (subject)
+    cross join lateral (
+      select floor(extract(epoch from clock_timestamp() - counted.counted_at) / 1800)::integer as half_hours) past
+   where b.subject = asked.subject;
+  return 0;
+end $$;
+
+-- Takes back one attempt whose password was right, or was not looked at, with the block it caused.
+create or replace function undo_sign_in_attempt(subjects text[], free_failures integer[]) returns void
+language plpgsql volatile set search_path = public, pg_temp as $$
+begin
+  perform 1 from sign_in_brakes b where b.subject = any (subjects) order by b.subject for update;
+  update sign_in_brakes b
+     set failures = greatest(0, b.failures - 1),
+         blocked_until = case when b.failures - 1 >= asked.free then b.blocked_until end
+    from unnest(subjects, free_failures) as asked (subject, free)
+   where b.subject = asked.subject;
+  delete from sign_in_brakes b where b.subject = any (subjects) and b.failures = 0;
 end $$;
 
 create table audit (

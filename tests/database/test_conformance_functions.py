@@ -145,12 +145,14 @@ def test_client_ids_are_numbered_by_prefix(backend):
 
 
 def test_lists_of_text_reach_the_brake_on_sign_in(backend):
-    waits = [
-        call_function("note_sign_in_failure", {"subjects": ["email:a", "ip:b, c"], "free_failures": 2})
-        for _ in range(4)
-    ]
+    attempt = {"subjects": ["email:a", "ip:b, c"], "free_failures": [2, 5]}
+    waits = [call_function("reserve_sign_in_attempt", attempt) for _ in range(4)]
     assert waits[:2] == [0, 0]
-    assert 0 < waits[2] <= 2 < waits[3] <= 4
+    assert all(0 < wait <= 2 for wait in waits[2:])
+    rows = execute_query("sign_in_brakes", columns="subject, failures", order="subject").data
+    assert rows == [{"subject": "email:a", "failures": 2}, {"subject": "ip:b, c", "failures": 2}]
+    call_function("undo_sign_in_attempt", attempt)
+    assert call_function("reserve_sign_in_attempt", attempt) == 0
 
 
 @pytest.mark.parametrize(

@@ -263,7 +263,7 @@ def test_text_that_no_database_can_hold_is_bad_data(backend, text):
     with pytest.raises(InvalidData):
         execute_query("clients", "update", data={"name": text}, filters={"client_id_eq": "IN01"})
     with pytest.raises(InvalidData):
-        call_function("note_sign_in_failure", {"subjects": [text], "free_failures": 5})
+        call_function("reserve_sign_in_attempt", {"subjects": [text], "free_failures": [5]})
     assert len(execute_query("clients").data) == 2
 
 

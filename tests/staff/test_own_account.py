@@ -130,7 +130,21 @@ def test_the_present_password_must_be_right(clerk):
 def test_guessing_the_present_password_is_braked(clerk):
     for _ in range(6):
         change(clerk, current="not the password")
-    assert "Too many wrong attempts" in change(clerk).text
+    assert "Too many failed attempts" in change(clerk).text
+
+
+def test_a_reset_while_the_present_password_is_looked_at_is_not_undone(clerk, monkeypatch):
+    matches = passwords.matches
+
+    def matches_and_reset(hash_of_before, password):
+        right = matches(hash_of_before, password)
+        reset = {"password_hash": "of a one-time password"}
+        execute_query("users", "update", data=reset, filters={"user_id": make_cast()["staff"]})
+        return right
+
+    monkeypatch.setattr("portal.staff.passwords.matches", matches_and_reset)
+    assert change(clerk).status_code == 409
+    assert stored("staff")["password_hash"] == "of a one-time password"
 
 
 def test_the_new_password_must_be_typed_twice_alike(clerk):

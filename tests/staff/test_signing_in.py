@@ -4,11 +4,14 @@ import datetime
 import hashlib
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from database_pool import execute_query, transaction
 from portal import formats
+from portal.errors import PortalError, Refused, TooManyAttempts
+from portal.staff import service
 from tests.cast import CAST, PASSWORD, email_of, make_cast, sign_in, visitor
 
 
@@ -207,7 +210,7 @@ def test_what_an_office_mistypes_day_by_day_does_not_add_up(app):
     for number in range(29):
         attempt(app, f"nobody{number}@example.in", "not the password")
     ten_hours_ago = formats.now() - datetime.timedelta(hours=10)
-    execute_query("sign_in_brakes", "update", data={"last_failure_at": ten_hours_ago}, filters={"subject_like": "ip:%"})
+    execute_query("sign_in_brakes", "update", data={"counted_at": ten_hours_ago}, filters={"subject_like": "ip:%"})
     attempt(app, email_of("staff"), "not the password")
     assert execute_query("sign_in_brakes", filters={"subject_like": "ip:%"}).data[0]["failures"] == 10
 
@@ -217,6 +220,103 @@ def test_a_good_sign_in_forgives_the_failures_before_it(app):
         attempt(app, email_of("staff"), "not the password")
     sign_in(app, "staff")
     assert [attempt(app, email_of("staff"), "no").status_code for _ in range(5)] == [422] * 5
+
+
+def test_of_forty_guesses_sent_at_once_only_the_free_ones_are_looked_at(app, monkeypatch):
+    looked_at = []
+
+    def slowly(stored, password):
+        looked_at.append(password)
+        time.sleep(0.05)
+        return False
+
+    monkeypatch.setattr("portal.staff.passwords.matches", slowly)
+
+    def guess(_number):
+        try:
+            service.check_sign_in(email_of("staff"), "not the password", ip="203.0.113.5")
+        except PortalError as refusal:
+            return type(refusal)
+
+    with ThreadPoolExecutor(40) as crowd:
+        answers = list(crowd.map(guess, range(40)))
+    assert len(looked_at) == answers.count(Refused) == 5
+    assert answers.count(TooManyAttempts) == 35
+    rows = execute_query("sign_in_brakes").data
+    assert {row["failures"] for row in rows} == {5}
+    assert [row["subject"][:4] for row in rows if row["blocked_until"]] == ["pair"]
+
+
+def test_colleagues_who_sign_in_at_once_from_one_office_leave_no_trace_in_the_brake(app):
+    def enter(who):
+        return service.check_sign_in(email_of(who), PASSWORD, ip="203.0.113.6")["email"]
+
+    with ThreadPoolExecutor(5) as office:
+        assert list(office.map(enter, [*CAST] * 4)) == [email_of(who) for who in CAST] * 4
+    assert execute_query("sign_in_brakes").data == []
+
+
+def test_a_good_sign_in_takes_back_its_own_attempt_and_no_other_of_the_place(app):
+    for number in range(3):
+        attempt(app, f"nobody{number}@example.in", "not the password")
+    sign_in(app, "staff")
+    assert execute_query("sign_in_brakes", filters={"subject_like": "ip:%"}).data[0]["failures"] == 3
+    assert len(execute_query("sign_in_brakes").data) == 7
+
+
+def test_a_known_browser_may_come_and_go_all_day(app):
+    own = sign_in(app, "accounts")
+    for _ in range(8):
+        own.submit("/logout")
+        assert own.submit("/login", {"email": email_of("accounts"), "password": PASSWORD}).status_code == 303
+
+
+def test_half_hours_are_forgiven_while_others_sign_in(app):
+    for number in range(9):
+        attempt(app, f"nobody{number}@example.in", "not the password")
+    place = {"subject_like": "ip:%"}
+    for _ in range(3):
+        counted = execute_query("sign_in_brakes", filters=place).data[0]["counted_at"]
+        earlier = counted - datetime.timedelta(minutes=20)
+        execute_query("sign_in_brakes", "update", data={"counted_at": earlier}, filters=place)
+        sign_in(app, "staff")
+    assert execute_query("sign_in_brakes", filters=place).data[0]["failures"] == 7
+
+
+def test_an_attempt_that_nobody_had_time_to_look_at_is_not_counted(app, monkeypatch):
+    def busy(_stored, _password):
+        raise TooManyAttempts("Very many people are signing in just now.", seconds=10)
+
+    monkeypatch.setattr("portal.staff.passwords.matches", busy)
+    assert attempt(app, email_of("staff"), PASSWORD).status_code == 429
+    assert execute_query("sign_in_brakes").data == []
+
+
+@pytest.mark.parametrize("meanwhile", [{"password_hash": "of another password"}, {"is_active": False}])
+def test_a_reset_or_an_end_of_access_while_the_password_is_looked_at_is_not_undone(app, monkeypatch, meanwhile):
+    reader = {"user_id": make_cast()["reader"]}
+    before = execute_query("users", filters=reader).data[0]
+    check = service.check_sign_in
+
+    def check_and_change(*given, **named):
+        user = check(*given, **named)
+        execute_query("users", "update", data=meanwhile, filters=reader)
+        return user
+
+    monkeypatch.setattr("portal.staff.service.check_sign_in", check_and_change)
+    monkeypatch.setattr("portal.staff.passwords.is_outdated", lambda _stored: True)
+    live = {**reader, "revoked_at_is": None}
+    sessions = len(execute_query("sessions", filters=live).data)
+    try:
+        answer = attempt(app, email_of("reader"), PASSWORD)
+        after = execute_query("users", filters=reader).data[0]
+    finally:
+        kept = {name: before[name] for name in ("password_hash", "is_active")}
+        execute_query("users", "update", data=kept, filters=reader)
+    assert answer.status_code == 422
+    assert "E-mail or password is not right." in answer.text
+    assert {name: after[name] for name in meanwhile} == meanwhile
+    assert len(execute_query("sessions", filters=live).data) == sessions
 
 
 def test_the_table_of_failures_holds_no_address_in_clear(app):

@@ -7,7 +7,7 @@ from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
 import config
-from database_pool import DatabaseError, transaction
+from database_pool import Conflict, DatabaseError, transaction
 from portal import web
 from portal.errors import Refused, TooManyAttempts
 from portal.staff import service, sessions
@@ -49,9 +49,9 @@ def sign_in() -> Response:
     target = web.safe_next(request.form.get("next"))
     if form.data is None:
         return _again(form, target, 422)
+    device = web.known_device(form.data.email)
     try:
-        user = service.check_sign_in(
-            form.data.email, form.data.password, ip=request.remote_addr, device=web.known_device(form.data.email))
+        user = service.check_sign_in(form.data.email, form.data.password, ip=request.remote_addr, device=device)
     except TooManyAttempts as refusal:
         form.refuse(refusal)
         response = _again(form, target, 429)
@@ -61,10 +61,14 @@ def sign_in() -> Response:
         form.refuse(refusal)
         return _again(form, target, 422)
     actor = dataclasses.replace(web.actor(), user_id=user["user_id"])
-    with transaction() as tx:
-        token = service.sign_in(
-            tx, user, actor, user_agent=request.user_agent.string, password=form.data.password,
-            administrators=config.settings().admin_emails)
+    try:
+        with transaction() as tx:
+            token = service.sign_in(
+                tx, user, actor, user_agent=request.user_agent.string, password=form.data.password, device=device,
+                administrators=config.settings().admin_emails)
+    except Conflict:   # reset or disabled while the password was looked at
+        form.refuse(Refused(service.WRONG))
+        return _again(form, target, 422)
     web.begin_session(token)
     response = web.redirect_home(target)
     web.remember_device(response, user["email"])

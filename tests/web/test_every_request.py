@@ -7,6 +7,7 @@ from flask import Blueprint
 
 import app_multiuser
 import config
+from database_pool import execute_query, transaction
 from portal.web import access
 from tests.cast import found, sign_in, visitor
 from tests.conftest import portal_settings
@@ -232,6 +233,24 @@ def test_the_address_of_a_visitor_is_believed_from_trusted_proxies_alone(app, da
             "/health", headers={"X-Forwarded-For": "203.0.113.5"}, environ_base={"REMOTE_ADDR": sender}
         )
     assert seen == ["203.0.113.5", "203.0.113.5", "198.51.100.7"]
+
+
+def test_behind_a_unix_socket_one_visitor_who_guesses_does_not_shut_out_another(app):
+    wrong = {"email": "nobody@example.in", "password": "not the password"}
+    made_up = "198.51.100.9, "  # what a visitor writes in front of the proxy's own word counts for nothing
+    try:
+        for number in range(6):
+            guesser = visitor(app)
+            guesser.environ_base |= {"REMOTE_ADDR": "", "HTTP_X_FORWARDED_FOR": f"{made_up}203.0.113.5"}
+            assert guesser.submit("/login", wrong).status_code == (422 if number < 5 else 429)
+        other = visitor(app)
+        other.environ_base |= {"REMOTE_ADDR": "", "HTTP_X_FORWARDED_FOR": "203.0.113.6"}
+        assert other.submit("/login", wrong).status_code == 422
+        counted = execute_query("sign_in_brakes", filters={"subject_like": "ip:%"}, order="subject").data
+        assert [row["subject"] for row in counted] == ["ip:203.0.113.5", "ip:203.0.113.6"]
+    finally:
+        with transaction() as tx:
+            tx.delete("sign_in_brakes", filters={"failures_gte": 0})
 
 
 def test_health_asks_nobody(app, monkeypatch):

@@ -136,7 +136,10 @@ def change_own_account(tx: Transaction, actor: Actor, before: Row, account: Acco
 
 
 def choose_theme(tx: Transaction, actor: Actor, theme: str) -> None:
-    """Saves the colours alone, from the menu of every page. Raises Refused for colours that do not exist."""
+    """Saves the colours alone, from the menu of every page. Raises Refused for colours that do not exist.
+
+    Not in the audit trail: it changes how the pages look to one colleague, and nothing in the book or in the account.
+    """
     if theme not in ("system", "light", "dark"):
         raise Refused("There are three ways to show the pages: as the device has it, light, dark.")
     tx.update("users", {"theme": theme}, filters={"user_id_eq": actor.user_id}, expect=1)

@@ -7,9 +7,10 @@ and nobody sees a row twice because a colleague added one. A cursor that cannot 
 import base64
 import binascii
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from itertools import product
 from typing import Any, Literal
@@ -17,17 +18,19 @@ from urllib.parse import urlencode
 
 from database_pool import execute_query
 
-Kind = Literal["text", "number", "date", "time"]
+Kind = Literal["text", "number", "whole", "date", "time"]
 SIZES = (25, 50, 100)
 LONGEST_CURSOR = 2000
+WHOLE = re.compile(r"-?[0-9]{1,19}")
 
 
 @dataclass(frozen=True)
 class Sort:
     """One way to order a list: by `column`, and between equals by `key`, which is unique.
 
-    `nullable` columns show their empty rows last in both directions. `descending` is what the first click on the
-    heading means; `name` is the word in the web address.
+    A column of whole numbers is of the kind "whole", one of amounts "number". `nullable` columns show their empty rows
+    last in both directions. `descending` is what the first click on the heading means; `name` is the word in the web
+    address.
     """
 
     name: str
@@ -235,7 +238,7 @@ def _read_cursor(text: str, sort: Sort, descending: bool) -> Cursor | None:
             return None
         read_value, read_key = READERS[sort.kind], READERS[sort.key_kind]
         return Cursor(backwards, None if value is None else read_value(value), read_key(key), start)
-    except (ValueError, TypeError, binascii.Error, InvalidOperation, RecursionError):
+    except (ValueError, TypeError, binascii.Error, InvalidOperation, OverflowError, RecursionError):
         return None
 
 
@@ -253,16 +256,23 @@ def _read_number(value: str) -> Decimal:
     return number
 
 
+def _read_whole(value: str) -> int:
+    if not WHOLE.fullmatch(value) or not -(2**63) <= int(value) < 2**63:
+        raise ValueError("not a whole number of ours")
+    return int(value)
+
+
 def _read_time(value: str) -> datetime:
     moment = datetime.fromisoformat(value)
     if moment.tzinfo is None:
         raise ValueError("not a moment of ours")
-    return moment
+    return moment.astimezone(UTC)  # PostgreSQL knows no offset of 16 hours and more, Python does
 
 
 READERS: dict[Kind, Callable[[str], Any]] = {
     "text": _read_text,
     "number": _read_number,
+    "whole": _read_whole,
     "date": date.fromisoformat,
     "time": _read_time,
 }

@@ -7,15 +7,19 @@ from decimal import Decimal
 from urllib.parse import parse_qsl
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from database_pool import execute_query
+from portal.clients.queries import SORTS as CLIENTS
 from portal.paging import SIZES, Sort, listing, page_filters, page_order, read_page
+from portal.policies.queries import SORTS as POLICIES
 
 SORTS = (
-    Sort("name", "name", "agent_id", key_kind="number"),
-    Sort("email", "email", "agent_id", key_kind="number", nullable=True, descending=True),
-    Sort("added", "created_at", "agent_id", kind="time", key_kind="number"),
-    Sort("number", "agent_id", "agent_id", kind="number", key_kind="number"),
+    Sort("name", "name", "agent_id", key_kind="whole"),
+    Sort("email", "email", "agent_id", key_kind="whole", nullable=True, descending=True),
+    Sort("added", "created_at", "agent_id", kind="time", key_kind="whole"),
+    Sort("number", "agent_id", "agent_id", kind="whole", key_kind="whole"),
 )
 HOW_MANY = 61
 
@@ -34,6 +38,7 @@ def agents(database):
             for number in range(HOW_MANY)
         ],
     )
+    execute_query("clients", "insert", data=[{"client_id": f"RM0{number}", "name": "Rohan"} for number in range(3)])
 
 
 def walk(arguments, link="next_link", size=25, filters=None):
@@ -140,6 +145,45 @@ def test_a_date_or_time_in_a_cursor_must_be_one():
     assert on_a_day is not None and on_a_day.value == date(2026, 11, 23)
     assert listing({"cursor": packed(["due", False, 0, "2026-02-31", "RM01"])}, sorts).cursor is None
     assert listing({"sort": "added", "cursor": packed(["added", False, 0, "2026-11-23", "x"])}, sorts).cursor is None
+
+
+MOMENTS = st.datetimes(timezones=st.timezones()).map(str) | st.sampled_from(
+    ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "2026-11-23T10:00:00+23:59", "20261123T101112Z"]
+)
+NUMBERS = st.one_of(
+    st.integers().map(str),
+    st.decimals().map(str),
+    st.sampled_from(["1.5", "1_0", " 7", "٣", "-0", "1e18", "1e-30", "9" * 18, str(2**63), "0x1f", "1e2", "sNaN"]),
+)
+VALUES = st.one_of(NUMBERS, st.dates().map(str), MOMENTS, st.text(max_size=30), st.sampled_from(["0001-01-01", "{}"]))
+FORGED = st.tuples(st.booleans(), st.integers(-1, 2**40), st.none() | VALUES, VALUES)
+
+
+@pytest.mark.parametrize(
+    ("relation", "sorts"),
+    [("agents", SORTS), ("client_list", CLIENTS), ("policy_list", tuple(POLICIES.values()))],
+    ids=["agents", "clients", "policies"],
+)
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_no_cursor_however_forged_breaks_a_list(relation, sorts, data):
+    sort = data.draw(st.sampled_from(sorts))
+    word = sort.name if data.draw(st.booleans()) else f"-{sort.name}"
+    cursor = data.draw(FORGED.map(lambda content: packed([word, *content])) | st.text(max_size=60))
+    columns = ", ".join(dict.fromkeys([sort.column, sort.key]))
+    page = read_page(relation, listing({"sort": word, "cursor": cursor}, sorts, size=25), columns=columns)
+    assert len(page.rows) <= 25
+
+
+@pytest.mark.parametrize("moment", ["2026-11-23T10:00:00+23:59", "0001-01-01T00:00:00+14:00"])
+def test_a_moment_with_an_odd_offset_breaks_no_list(moment):
+    cursor = packed(["added", False, 0, moment, "1"])
+    assert len(read_page("agents", listing({"sort": "added", "cursor": cursor}, SORTS, size=25)).rows) == 25
+
+
+def test_a_key_with_decimals_shows_the_first_page_where_keys_are_whole_numbers():
+    for key in ("1.5", "1.0", "1e2", " 7", "٣", "1_0", "9" * 25):
+        assert listing({"sort": "name", "cursor": packed(["name", False, 0, "a", key])}, SORTS).cursor is None, key
 
 
 @pytest.mark.parametrize(("size", "used"), [("", 50), ("25", 25), ("100", 100), ("7", 50), ("-1", 50), ("x", 50)])

@@ -15,7 +15,7 @@ SORTS = (
     Sort("name", "name_key", "client_id"),
     Sort("id", "client_id", "client_id"),
     Sort("city", "city", "client_id", nullable=True),
-    Sort("policies", "live_policies", "client_id", kind="number", descending=True),
+    Sort("policies", "live_policies", "client_id", kind="whole", descending=True),
     Sort("gross", "gross_premium", "client_id", kind="number", nullable=True, descending=True),
     Sort("due", "next_due", "client_id", kind="date", nullable=True),
     Sort("added", "created_at", "client_id", kind="time", descending=True),

@@ -20,11 +20,11 @@ MOST_PERSONS = 100
 TRAIL = 20
 
 SORTS = {
-    "end": Sort("end", "policy_to", "policy_id", "date", "number", descending=True),
-    "due": Sort("due", "due_on", "policy_id", "date", "number"),
-    "start": Sort("start", "policy_from", "policy_id", "date", "number", descending=True),
-    "gross": Sort("gross", "gross_premium", "policy_id", "number", "number", descending=True),
-    "added": Sort("added", "created_at", "policy_id", "time", "number", descending=True),
+    "end": Sort("end", "policy_to", "policy_id", "date", "whole", descending=True),
+    "due": Sort("due", "due_on", "policy_id", "date", "whole"),
+    "start": Sort("start", "policy_from", "policy_id", "date", "whole", descending=True),
+    "gross": Sort("gross", "gross_premium", "policy_id", "number", "whole", descending=True),
+    "added": Sort("added", "created_at", "policy_id", "time", "whole", descending=True),
 }
 
 DETAILS: dict[str, tuple[str, tuple[str, ...]]] = {

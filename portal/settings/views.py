@@ -172,7 +172,7 @@ def _list_page(kind: Kind, form: SubmittedForm[Any], status: int = 200) -> Respo
     wanted = lenient(MasterFilter, request.args.to_dict())
     page = queries.page_of_masters(
         kind.relation,
-        listing(request.args.to_dict(), [Sort("name", "name", kind.key, key_kind="number")], size=100),
+        listing(request.args.to_dict(), [Sort("name", "name", kind.key, key_kind="whole")], size=100),
         name_contains=wanted.q,
     )
     return render(

@@ -31,9 +31,12 @@ AWKWARD = {
     "AW18": "+91 & plus+plus",
     "AW19": "#hash?query=1&x=2",
     "AW20": "1",
+    "AW21": "+919800000009",
+    "AW22": "1.50",
 }
-FAULTS = {"AW06": "null and true", "AW07": "null and true", "AW12": "spaces at the ends"}
-FAULTS_IN_OR = {"AW02": "quoted in or", "AW03": "quoted in or", "AW06": "null and true", "AW07": "null and true"}
+FAULTS_OF_WORDS = dict.fromkeys(["AW06", "AW07"], "null and true") | dict.fromkeys(["AW21", "AW22"], "numbers in text")
+FAULTS = {**FAULTS_OF_WORDS, "AW12": "spaces at the ends"}
+FAULTS_IN_OR = {**FAULTS_OF_WORDS, "AW02": "quoted in or", "AW03": "quoted in or"}
 PREFIXES = [f"{a}{b}{c}" for a in "ABCDEFGHIJ" for b in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" for c in "ABCDEFGHIJ"][:2500]
 
 

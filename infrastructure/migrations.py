@@ -87,7 +87,6 @@ def apply_migrations(address: str) -> list[str]:
                         continue
                     _apply(connection, migration)
                     applied.append(migration.file_name)
-            connection.execute("delete from applied_changes where applied_at < now() - interval '2 days'")
     except psycopg.Error as error:
         raise MigrationFailed(f"the database could not be prepared: {error}", error.sqlstate) from error
     return applied

@@ -34,7 +34,7 @@ begin
 end $$;
 
 -- Rows the portal may rely on to tell one application of a change from its repetition: a write whose answer was lost
--- is sent again with the same key and meets its own row here. Pruned after two days by the migration run.
+-- is sent again with the same key and meets its own row here. Kept for a day. Search vectors and password hashes are left out of the answer.
 create table applied_changes (
   key text primary key,
   answer jsonb not null,
@@ -157,7 +157,7 @@ begin
       coalesce('update set ' || assignments, 'nothing'));
   end if;
   execute format(
-    'with done as (insert into %1$s as t (%2$s) select %2$s from jsonb_populate_recordset(null::%1$s, $1) %3$s returning to_jsonb(t) as r)
+    'with done as (insert into %1$s as t (%2$s) select %2$s from jsonb_populate_recordset(null::%1$s, $1) %3$s returning to_jsonb(t) - ''{search,password_hash}''::text[] as r)
      select coalesce(jsonb_agg(r), ''[]'') from done', relation, columns, conflict)
     into rows using change->'rows';
   return rows;
@@ -176,12 +176,12 @@ begin
   if change->>'op' = 'update' then
     select string_agg(format('%1$I = n.%1$I', key), ', ') into assignments from jsonb_object_keys(change->'set') key;
     execute format(
-      'with done as (update %1$s t set %2$s from jsonb_populate_record(null::%1$s, $1) n where %3$s returning to_jsonb(t) as r)
+      'with done as (update %1$s t set %2$s from jsonb_populate_record(null::%1$s, $1) n where %3$s returning to_jsonb(t) - ''{search,password_hash}''::text[] as r)
        select coalesce(jsonb_agg(r), ''[]'') from done', relation, assignments, conditions)
       into rows using change->'set', change->'where';
   else
     execute format(
-      'with done as (delete from %1$s t where %2$s returning to_jsonb(t) as r)
+      'with done as (delete from %1$s t where %2$s returning to_jsonb(t) - ''{search,password_hash}''::text[] as r)
        select coalesce(jsonb_agg(r), ''[]'') from done', relation, conditions)
       into rows using null::jsonb, change->'where';
   end if;
@@ -230,6 +230,9 @@ begin
   end loop;
   if key is not null then
     update applied_changes a set answer = results where a.key = apply_changes.key;
+    -- Old keys go with the traffic that makes new ones: no schedule is needed, and nobody waits for a neighbour's row.
+    delete from applied_changes where applied_changes.key in (
+      select a.key from applied_changes a where a.applied_at < now() - interval '1 day' limit 20 for update skip locked);
   end if;
   return results;
 end $$;

@@ -145,6 +145,18 @@ def test_one_change_that_fails_undoes_all(backend, client_id, last_change, expec
     assert stored("clients", client_id=client_id)[0]["version"] == 1
 
 
+def test_keys_of_yesterday_go_with_the_writes_of_today_and_hold_no_password(backend):
+    backend.sql.execute("""insert into applied_changes (key, answer, applied_at)
+                           values ('old', '[]', now() - interval '25 hours')""")
+    with transaction(key="fresh") as tx:
+        made = tx.insert("users", {"email": "keys@example.in", "name": "K", "role": "staff", "password_hash": "secret"})
+    assert "password_hash" not in made.rows[0]
+    asked = "select key, answer::text from applied_changes where key in ('old', 'fresh')"
+    stored_answers = backend.sql.execute(asked).fetchall()
+    assert [key for key, _ in stored_answers] == ["fresh"]
+    assert "secret" not in stored_answers[0][1]
+
+
 def test_rows_that_nobody_asks_back_are_written_all_the_same(backend, client_id):
     with transaction() as tx:
         rows = [{"client_id": client_id, "name": f"Quiet {n}"} for n in range(3)]

@@ -95,17 +95,3 @@ def test_however_many_apply_them_at_once_each_file_is_applied_by_one(empty, thro
     assert sorted(applied) == [migration.file_name for migration in migrations.known_migrations()]
     for pool in pools:
         pool.stop()
-
-
-def test_keys_of_applied_changes_are_forgotten_after_two_days(empty):
-    pool = DatabasePool(configuration=empty)
-    pool.migrate()
-    with pool.transaction(key="new") as tx:
-        tx.insert("agents", {"name": "A"})
-    with psycopg.connect(empty.database_url, autocommit=True) as sql:
-        sql.execute(
-            "insert into applied_changes (key, answer, applied_at) values ('old', '[]', now() - interval '3 days')"
-        )
-    pool.migrate()
-    assert asked(empty, "select key from applied_changes") == ["new"]
-    pool.stop()

@@ -6,6 +6,7 @@ from typing import Any
 from database_pool import Transaction
 from portal import audit
 from portal.errors import Refused
+from portal.policies import queries
 from portal.policies.inputs import CancellationInput, LossInput
 
 Row = dict[str, Any]
@@ -59,7 +60,7 @@ def _end(
 
 
 def delete(tx: Transaction, actor: audit.Actor, stored: Row, version: int, *, at: datetime) -> None:
-    """Puts a term into the trash. The term it renewed is live again, as if it had not been renewed."""
+    """Puts a term into the trash. The term it renewed is live again, or lost, as if it had not been renewed."""
     if stored["state"] == "renewed":
         raise Refused("This term has been renewed. Delete the newer term first.")
     tx.update(
@@ -69,7 +70,8 @@ def delete(tx: Transaction, actor: audit.Actor, stored: Row, version: int, *, at
         filters={"policy_id_eq": stored["policy_id"], "version_eq": version, "deleted_at_is": None},
     )
     if stored["renewed_from_id"]:
-        _move_old_term(tx, actor, stored, "renewed", "live")
+        old = queries.policy(stored["renewed_from_id"]) or stored
+        _move_old_term(tx, actor, old, ["renewed"], "lost" if old["lost_reason"] else "live")
     audit.record(
         tx,
         actor,
@@ -91,7 +93,8 @@ def restore(tx: Transaction, actor: audit.Actor, stored: Row, version: int) -> N
         filters={"policy_id_eq": stored["policy_id"], "version_eq": version},
     )
     if stored["renewed_from_id"]:
-        _move_old_term(tx, actor, stored, "live", "renewed")
+        old = queries.policy(stored["renewed_from_id"]) or stored
+        _move_old_term(tx, actor, old, ["live", "lost"], "renewed")
     audit.record(
         tx,
         actor,
@@ -104,16 +107,16 @@ def restore(tx: Transaction, actor: audit.Actor, stored: Row, version: int) -> N
     )
 
 
-def _move_old_term(tx: Transaction, actor: audit.Actor, stored: Row, before: str, after: str) -> None:
-    old_id = stored["renewed_from_id"]
-    tx.update("policies", {"state": after}, filters={"policy_id_eq": old_id, "state_eq": before}, expect=1)
+def _move_old_term(tx: Transaction, actor: audit.Actor, old: Row, allowed: list[str], state: str) -> None:
+    """Conflict when the old term is by now in none of the `allowed` states."""
+    tx.update("policies", {"state": state}, filters={"policy_id_eq": old["policy_id"], "state_in": allowed}, expect=1)
     audit.record(
         tx,
         actor,
-        "renewed" if after == "renewed" else "reopen",
+        "renewed" if state == "renewed" else "reopen",
         "policy",
-        old_id,
-        client_id=stored["client_id"],
-        before={"state": before},
-        after={"state": after},
+        old["policy_id"],
+        client_id=old["client_id"],
+        before={"state": old["state"]},
+        after={"state": state},
     )

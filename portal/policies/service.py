@@ -205,6 +205,8 @@ def change(
     """
     policy_id, line = stored["policy_id"], stored["line"]
     columns = _columns(data, line, book, pending=pending, with_commission=with_commission)
+    if not with_commission:
+        columns |= _commission_that_follows(stored, columns)
     if stored["state"] != "pending":
         columns["state"] = stored["state"]
     tx.update(
@@ -225,6 +227,14 @@ def change(
         before=as_entered(stored),
         after={**columns, **_names(data, book), **children},
     )
+
+
+def _commission_that_follows(stored: Row, columns: Row) -> Row:
+    """The commission on a premium changed by somebody who may not see it; what was agreed by hand stays."""
+    rate = stored["commission_rate"]
+    if stored["commission_amount"] != commission(stored["net_premium"], stored["addon_premium"], rate=rate):
+        return {}
+    return {"commission_amount": commission(columns["net_premium"], columns["addon_premium"], rate=rate)}
 
 
 def _columns(data: PolicyInput, line: str, book: Book, *, pending: bool, with_commission: bool) -> Row:

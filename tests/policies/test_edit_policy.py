@@ -225,7 +225,7 @@ def test_changing_the_number_to_one_that_exists_is_refused_with_a_link(clerk, bo
     assert f'href="/policies/{taken}"' in answer.text
 
 
-def test_commission_stays_untouched_by_those_who_may_not_see_it(app, clerk, book):
+def test_commission_is_out_of_reach_of_those_who_may_not_see_it_and_only_follows_the_premium(app, clerk, book):
     accountant = sign_in(app, "accounts")
     form = book.form("motor", policy_number="ED/11")
     policy_id = add(accountant, {**form, "commission_rate": "19.5", "commission_received": "on"})
@@ -235,7 +235,7 @@ def test_commission_stays_untouched_by_those_who_may_not_see_it(app, clerk, book
     row = stored(policy_id)
     assert (row["commission_rate"], row["commission_amount"], row["commission_received"]) == (
         Decimal("19.5"),
-        Decimal(1979),
+        Decimal(2194),  # (10,000 + 1,250) x 19.5 % = 2,193.75
         True,
     )
 
@@ -305,3 +305,18 @@ def test_a_removed_member_stays_with_the_policies_that_name_them_and_is_not_give
     assert "Neha Mehta" not in clerk.get(f"/policies/{other}/edit").text
     answer = change(clerk, other, own.form("other", policy_number="ED/78"), member_id=str(own.spouse))
     assert answer.status_code == 422 and "choose one of this client" in answer.text
+
+
+def test_commission_follows_a_premium_changed_by_somebody_who_may_not_see_it(clerk, colleague, book):
+    form = book.form("other", policy_number="ED/COM", net_premium="10000")
+    policy_id = add(colleague, {**form, "commission_rate": "15"})
+    assert stored(policy_id)["commission_amount"] == Decimal(1500)
+    assert change(clerk, policy_id, form, net_premium="20000").status_code == 303
+    assert stored(policy_id)["commission_amount"] == Decimal(3000)
+
+
+def test_a_commission_agreed_by_hand_stays_when_somebody_who_may_not_see_it_changes_the_premium(clerk, colleague, book):
+    form = book.form("other", policy_number="ED/HAND", net_premium="10000")
+    policy_id = add(colleague, {**form, "commission_rate": "15", "commission_amount": "1234"})
+    assert change(clerk, policy_id, form, net_premium="20000").status_code == 303
+    assert stored(policy_id)["commission_amount"] == Decimal(1234)

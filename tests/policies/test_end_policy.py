@@ -153,6 +153,18 @@ def test_deleting_a_renewal_makes_the_old_term_live_again(manager, book):
     assert trail(old_id)[-1]["after"] == {"state": "renewed"}
 
 
+def test_deleting_the_renewal_of_a_lost_term_leaves_it_lost_and_restoring_renews_it_again(manager, book):
+    old = new_policy(manager, book, "EN/LOST")
+    press(manager, old, "loss", reason="price")
+    renewed = manager.submit(f"/policies/{old}/renewal", book.form(
+        "other", policy_number="EN/LOST-2", version=str(stored(old)["version"])))
+    new = int(renewed.location.rsplit("/", 1)[1])
+    assert press(manager, new, "deletion").status_code == 303
+    assert (stored(old)["state"], stored(old)["lost_reason"]) == ("lost", "price")
+    assert press(manager, new, "restoration").status_code == 303
+    assert stored(old)["state"] == "renewed"
+
+
 def test_a_deleted_renewal_does_not_come_back_beside_another_one(manager, book):
     old_id = new_policy(manager, book, "EN/9")
     form = book.form("other", policy_number="EN/9/2", policy_from=days_from_today(265))

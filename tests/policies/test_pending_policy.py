@@ -40,6 +40,14 @@ def test_a_policy_without_a_number_is_saved_as_pending_with_what_it_waits_for(cl
     assert "Complete" in page
 
 
+def test_what_was_saved_as_pending_can_be_saved_as_live_from_the_same_page(clerk, book):
+    form = book.form("other", policy_number="PE/BACK", form_key="a" * 32)
+    pending = add(clerk, form | {"action": "pending"})
+    again = clerk.submit("/policies/new", form | {"action": "save"})
+    assert again.status_code == 422, "the same number, so the page leads to the pending one instead of doing nothing"
+    assert f'href="/policies/{pending}"' in again.text
+
+
 def test_a_pending_policy_stays_pending_until_it_is_completed(clerk, book):
     form = book.form("other", policy_number="", action="pending", waiting_for="payment")
     policy_id = add(clerk, form)

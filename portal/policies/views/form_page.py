@@ -108,12 +108,16 @@ def refuse_duplicate(form: SubmittedForm[PolicyInput], error: Duplicate) -> Row 
     return queries.same_number(form.data.insurer_id, compact(form.data.policy_number), form.data.policy_from)
 
 
-def once_key(form: SubmittedForm[PolicyInput]) -> str | None:
-    """The same for the same form sent twice with the same content, so that a double click adds one policy."""
+def once_key(form: SubmittedForm[PolicyInput], subject: Subject) -> str | None:
+    """The same for the same form sent twice with the same content, so that a double click adds one policy.
+
+    Another button is another wish: what was saved as pending can be saved as live from the same page.
+    """
     form_key = form.value("form_key")
     if len(form_key) != 32 or form.data is None:
         return None
-    return hashlib.sha256(f"{form_key}{form.data.model_dump_json()}".encode()).hexdigest()
+    wish = (form_key, subject.client["client_id"], subject.line, form.value("action"), form.data.model_dump_json())
+    return hashlib.sha256("\0".join(wish).encode()).hexdigest()
 
 
 def editable(record: Mapping[str, Any], line: str, book: Book) -> Row:

@@ -92,7 +92,7 @@ def create() -> Answer:
     taken = None
     if form.data is not None and form.ok:
         try:
-            with transaction(form_page.once_key(form)) as tx:
+            with transaction(form_page.once_key(form, subject)) as tx:
                 service.add(
                     tx,
                     actor(),

@@ -99,7 +99,7 @@ def _answer_database_error(error: database_pool.DatabaseError) -> Response:
     if isinstance(error, database_pool.Conflict):
         return problem(409)
     if isinstance(error, database_pool.BusinessRule) and 400 <= error.status < 500:
-        return problem(error.status)
+        return problem(error.status, error.message if error.hint == "show" else "")
     if isinstance(error, database_pool.ReferenceMissing | database_pool.InvalidData):
         current_app.logger.warning("refused by the database: %s", type(error).__name__, exc_info=error)
         return problem(422)

@@ -234,6 +234,36 @@ create index policies_agent on policies (agent_id, policy_to) where agent_id is 
 create index policies_search on policies using gin (search);
 create trigger count_version before update on policies for each row execute function count_version();
 
+-- No policy is open under a client in the trash, whoever comes first: opening one holds the client's row against deletion,
+-- and deleting a client waits for that before it looks. The hint marks a message that colleagues may read.
+create or replace function refuse_open_policy_in_trash() returns trigger
+language plpgsql set search_path = public, pg_temp as $$
+begin
+  if new.state in ('live', 'pending') and new.deleted_at is null then
+    perform from clients c where c.client_id = new.client_id and c.deleted_at is null for share;
+    if not found and exists (select from clients c where c.client_id = new.client_id) then
+      raise exception 'This client is in the trash. Restore the client first.' using errcode = 'PT422', hint = 'show';
+    end if;
+  end if;
+  return new;
+end $$;
+create trigger refuse_open_policy_in_trash before insert or update of state, deleted_at, client_id on policies
+  for each row execute function refuse_open_policy_in_trash();
+
+create or replace function refuse_trash_with_open_policies() returns trigger
+language plpgsql set search_path = public, pg_temp as $$
+begin
+  if exists (select from policies p
+              where p.client_id = new.client_id and p.state in ('live', 'pending') and p.deleted_at is null) then
+    raise exception 'This client has live or pending policies. Cancel or move them, then delete the client.'
+      using errcode = 'PT422', hint = 'show';
+  end if;
+  return new;
+end $$;
+create trigger refuse_trash_with_open_policies before update of deleted_at on clients
+  for each row when (old.deleted_at is null and new.deleted_at is not null)
+  execute function refuse_trash_with_open_policies();
+
 create table health_details (
   policy_id bigint primary key references policies on delete cascade,
   plan text not null check (plan in ('floater', 'individual', 'top-up floater', 'top-up individual')),

@@ -27,11 +27,10 @@ class MasterInput(Input):
 
 
 class InsurerInput(MasterInput):
-    """An insurance company. `commission_includes_gst`: it pays commission on exempt business inclusive of GST."""
+    """An insurance company."""
 
     short_name: ShortText | None = Field(None, title="Short name")
     irdai_number: ShortText | None = Field(None, title="IRDAI number")
-    commission_includes_gst: Checkbox = Field(False, title="Commission includes GST")
 
 
 class ProductInput(MasterInput):

@@ -30,7 +30,6 @@ LABELS = {
     "name": "Name",
     "short_name": "Short name",
     "irdai_number": "IRDAI number",
-    "commission_includes_gst": "Commission includes GST",
     "subtype": "Kind",
     "is_group": "Group business",
     "insurer_id": "Insurer",

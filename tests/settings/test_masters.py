@@ -35,7 +35,6 @@ def trail(record_type, record_id):
                 "name": "Star Health and Allied",
                 "short_name": "Star",
                 "irdai_number": "129",
-                "commission_includes_gst": "on",
             },
         ),
         ("products", {"name": "Family Health Optima", "line": "health"}),

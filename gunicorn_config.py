@@ -9,6 +9,7 @@ from gevent import monkey
 monkey.patch_all()
 
 import logging
+import os
 import pathlib
 import signal
 import sys
@@ -42,6 +43,14 @@ except ConfigurationError as error:
     sys.exit(str(error))
 
 
+def _end_process() -> None:
+    """Ends this web process now. gunicorn would raise SystemExit in a greenlet, which gevent reports as a failure, with
+    a traceback, when the process is on its way out already.
+    """
+    close_database()
+    os._exit(0)
+
+
 class FairGeventWorker(GeventWorker):
     """gunicorn's gevent worker, in which a connection gives way after each request.
 
@@ -59,7 +68,7 @@ class FairGeventWorker(GeventWorker):
         """Leaves at once, and once: Ctrl-C comes from the terminal and again from the master."""
         if not self._leaving:
             self._leaving = True
-            super().handle_quit(sig, frame)
+            gevent.spawn(_end_process)
 
 
 class PortalLogger(Logger):

@@ -11,6 +11,8 @@ from tests.cast import Browser, visitor
 from tests.colleague import largest_form
 from tests.demo.conftest import TODAY
 
+pytestmark = pytest.mark.slow
+
 MOVED_BY_SAVING = {"version", "updated_at", "updated_by"}
 
 

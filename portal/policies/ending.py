@@ -69,8 +69,7 @@ def delete(tx: Transaction, actor: audit.Actor, stored: Row, version: int, *, at
         expect=1,
         filters={"policy_id_eq": stored["policy_id"], "version_eq": version, "deleted_at_is": None},
     )
-    if stored["renewed_from_id"]:
-        old = queries.policy(stored["renewed_from_id"]) or stored
+    if old := queries.policy(stored["renewed_from_id"] or 0):
         _move_old_term(tx, actor, old, ["renewed"], "lost" if old["lost_reason"] else "live")
     audit.record(
         tx,
@@ -92,8 +91,7 @@ def restore(tx: Transaction, actor: audit.Actor, stored: Row, version: int) -> N
         expect=1,
         filters={"policy_id_eq": stored["policy_id"], "version_eq": version},
     )
-    if stored["renewed_from_id"]:
-        old = queries.policy(stored["renewed_from_id"]) or stored
+    if old := queries.policy(stored["renewed_from_id"] or 0):
         _move_old_term(tx, actor, old, ["live", "lost"], "renewed")
     audit.record(
         tx,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Blueprint, Response, abort, request
+from flask import Response, abort, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from database_pool import Conflict, Duplicate, ReferenceMissing, transaction
@@ -11,6 +11,7 @@ from portal.paging import Sort, listing
 from portal.settings import queries, service
 from portal.settings.inputs import CompanyInput
 from portal.settings.service import KINDS, Kind
+from portal.settings.views.routes import blueprint
 from portal.web import (
     SubmittedForm,
     actor,
@@ -23,8 +24,6 @@ from portal.web import (
     requires,
     submitted,
 )
-
-blueprint = Blueprint("settings", __name__, url_prefix="/settings")
 
 LABELS = {
     "name": "Name",

@@ -33,7 +33,6 @@ from portal.web import access, logs, problems, protection
 ROOT = pathlib.Path(__file__).resolve().parent
 PORTAL_NAME = "Insurance Portal"
 LARGEST_UPLOAD = 60 * 1024 * 1024
-LARGEST_FORM = 1024 * 1024
 MOST_FORM_PARTS = 2000
 
 
@@ -51,6 +50,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     logs.configure(settings.log_dir, console=settings.flask_env == "development")
     protection.connect(app)
     access.connect(app, staff_views.load_user, staff.PERMISSIONS)
+    protection.limit_forms(app)
     CSRFProtect(app)
     problems.connect(app)
     _add_own_routes(app)
@@ -73,7 +73,7 @@ def _configure(app: Flask, settings: config.Settings) -> None:
         TESTING=settings.flask_env == "testing",
         APP_BASE_URL=settings.app_base_url,
         MAX_CONTENT_LENGTH=LARGEST_UPLOAD,
-        MAX_FORM_MEMORY_SIZE=LARGEST_FORM,
+        MAX_FORM_MEMORY_SIZE=protection.LARGEST_FORM,
         MAX_FORM_PARTS=MOST_FORM_PARTS,
         SESSION_COOKIE_NAME="__Host-session" if over_https else "session",
         SESSION_COOKIE_SECURE=over_https,

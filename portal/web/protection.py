@@ -10,6 +10,8 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from flask import Flask, Response, abort, current_app, g, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from portal.web import access
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 UNKNOWN_HOST = "portal.unknown_host"
@@ -26,6 +28,8 @@ SECURITY_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+LARGEST_FORM = 16 * 1024 * 1024   # bytes of fields, files not counted; as nginx.conf allows
+LARGEST_PUBLIC_FORM = 1024 * 1024
 STRICT_TRANSPORT = "max-age=31536000; includeSubDomains"
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -36,8 +40,12 @@ def connect(app: Flask) -> None:
     app.before_request(_give_request_id)
     app.before_request(_refuse_unknown_hosts)
     app.before_request(_refuse_junk)
-    app.before_request(_limit_plain_forms)
     app.after_request(_protect)
+
+
+def limit_forms(app: Flask) -> None:
+    """Sets the limits on forms. To be called after the gate is set: a stranger is refused before any of it is read."""
+    app.before_request(_limit_forms)
 
 
 def front_door(app: WSGIApplication, *, base_url: str, proxies: Iterable[Network]) -> WSGIApplication:
@@ -108,10 +116,19 @@ def _refuse_junk() -> None:
             abort(400, "The address contains characters that cannot be read.")
 
 
-def _limit_plain_forms() -> None:
-    """Werkzeug's limit on form fields counts multipart forms alone; the others are read as a whole."""
+def _limit_forms() -> None:
+    """A colleague's form is read even when far too much was pasted into it, so that it can be shown again with its
+    errors; what a stranger sends is not worth the memory.
+
+    Werkzeug's own limits on form fields count multipart forms alone; the others are read as a whole.
+    """
+    view = current_app.view_functions.get(request.endpoint or "")
+    limit = LARGEST_PUBLIC_FORM if view is None or access.access_of(view) == access.PUBLIC else LARGEST_FORM
+    request.max_form_memory_size = limit
     if request.mimetype == "application/x-www-form-urlencoded":
-        request.max_content_length = current_app.config["MAX_FORM_MEMORY_SIZE"]
+        request.max_content_length = limit
+        if request.get_data().count(b"&") >= current_app.config["MAX_FORM_PARTS"]:
+            abort(413)
 
 
 def _protect(response: Response) -> Response:

@@ -104,9 +104,10 @@ def test_several_values_for_one_field_are_refused(clerk):
     assert answer.status_code == 422 and "cannot be used" in answer.text
 
 
-def test_a_text_of_ten_megabytes_is_refused_with_a_page(clerk):
+def test_a_text_of_ten_megabytes_is_refused_with_its_length_and_the_form_is_kept(clerk):
     answer = clerk.submit("/clients/new", {**GOOD, "notes": "x" * 10_000_000})
-    assert answer.status_code == 413 and "too large" in answer.text
+    assert answer.status_code == 422 and "this has 10000000" in answer.text
+    assert "x" * 10_000_000 in answer.text and GOOD["name"] in answer.text
 
 
 @pytest.mark.parametrize(

@@ -230,7 +230,7 @@ def test_methods_that_nobody_needs_are_refused(nginx):
 
 def test_bodies_have_a_limit_by_place(nginx):
     assert nginx.ask("/clients", "POST", body=b"x" * 1_000_000)[0] == 200
-    assert nginx.ask("/clients", "POST", Content_Length=str(3 * 1024 * 1024))[0] == 413
+    assert nginx.ask("/clients", "POST", Content_Length=str(17 * 1024 * 1024))[0] == 413
     assert nginx.ask("/webhook", "POST", body=b"x" * 3_000_000)[0] == 200
     assert nginx.ask("/webhook", "POST", Content_Length=str(5 * 1024 * 1024))[0] == 413
     assert nginx.ask("/api/files/batch-upload", "POST", body=b"x" * 5_000_000)[0] == 200

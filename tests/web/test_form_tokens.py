@@ -96,12 +96,21 @@ def test_passwords_are_not_kept_on_that_page(app):
     assert "Passwords are not kept" in page.text
 
 
-@pytest.mark.parametrize("path", ["/login", "/account"])
-def test_more_than_a_form_can_hold_is_refused_in_clear_words(app, path):
+@pytest.mark.parametrize(("path", "megabytes"), [("/login", 2), ("/account", 17)])
+def test_more_than_a_form_can_hold_is_refused_in_clear_words(app, path, megabytes):
     browser = sign_in(app, "staff") if path == "/account" else visitor(app)
-    answer = browser.submit(path, {"name": "x" * 10_000_000, "email": "a@example.in", "password": "x"})
+    answer = browser.submit(path, {"name": "x" * megabytes * 1024 * 1024, "email": "a@example.in", "password": "x"})
     assert answer.status_code == 413
     assert "too large" in answer.text
+
+
+@pytest.mark.parametrize("encoding", ["application/x-www-form-urlencoded", "multipart/form-data"])
+def test_ten_megabytes_pasted_by_mistake_come_back_with_an_explanation(app, encoding):
+    browser = sign_in(app, "staff")
+    answer = browser.submit("/account", {"name": "x" * 10_000_000, "phone": "98200 12345"}, content_type=encoding)
+    assert answer.status_code == 422
+    assert "may have at most" in answer.text
+    assert "x" * 10_000_000 in answer.text and "98200 12345" in answer.text
 
 
 def test_more_fields_than_any_form_has_are_refused(app):

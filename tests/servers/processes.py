@@ -1,5 +1,7 @@
 """What the servers that tests start have in common: a folder, a free port, a start waited for, an end that is sure."""
 
+import contextlib
+import itertools
 import os
 import shutil
 import socket
@@ -11,13 +13,19 @@ from pathlib import Path
 
 import psycopg
 
+# Below the range from which the system picks ports of outgoing connections, and for each process of the tests another
+# stretch: what one has found free, no other takes before the server listens.
+_ports = itertools.count(20_000 + os.getpid() % 120 * 100)
+
 
 def free_port() -> int:
     """A TCP port of the loopback interface that nobody uses at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    while True:
+        port = 20_000 + (next(_ports) - 20_000) % 12_000
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def server_folder(purpose: str) -> Path:

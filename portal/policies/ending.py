@@ -8,6 +8,7 @@ from portal import audit
 from portal.errors import Refused
 from portal.policies import queries
 from portal.policies.inputs import CancellationInput, LossInput
+from portal.settings.queries import lost_reason
 
 Row = dict[str, Any]
 
@@ -29,14 +30,18 @@ def cancel(tx: Transaction, actor: audit.Actor, stored: Row, data: CancellationI
 
 def mark_lost(tx: Transaction, actor: audit.Actor, stored: Row, data: LossInput) -> None:
     """Notes that a term will not be renewed with us, or a pending one not completed. Conflict as in `cancel`."""
+    known = lost_reason(data.reason)
+    if known is None:
+        raise Refused("Reason: please choose one of the list.", field="reason")
     reason = f"{data.reason}: {data.remark}" if data.remark else data.reason
-    _end(tx, actor, stored, data.version, "lose", ["live", "pending"], {"state": "lost", "lost_reason": reason})
+    values = {"state": "lost", "lost_reason": reason, "lost_reason_id": known["lost_reason_id"]}
+    _end(tx, actor, stored, data.version, "lose", ["live", "pending"], values)
 
 
 def reopen(tx: Transaction, actor: audit.Actor, stored: Row, version: int) -> None:
     """Takes back a cancellation or a loss: live again, or pending where the policy never had a number."""
     state = "live" if stored["policy_number"] else "pending"
-    values = {"state": state, "lost_reason": None, "cancelled_on": None}
+    values = {"state": state, "lost_reason": None, "lost_reason_id": None, "cancelled_on": None}
     _end(tx, actor, stored, version, "reopen", ["lost", "cancelled"], values)
 
 

@@ -24,7 +24,6 @@ from portal.inputs import (
 Line = Literal["health", "motor", "fire", "life", "travel", "other"]
 BusinessType = Literal["new", "renewal", "roll over"]
 WaitingFor = Literal["payment", "policy document", "inspection", "KYC", "proposal"]
-LossReason = Literal["price", "insurer switch", "sold asset", "no response", "moved agent", "claim unhappy", "other"]
 View = Literal["all", "live", "expiring", "overdue", "unpaid", "pending", "ended"]
 
 # Three premiums with their tax must fit into one amount of the database; ₹999 crore is beyond any retail policy.
@@ -211,10 +210,10 @@ class CancellationInput(Input):
 
 
 class LossInput(Input):
-    """A term that will not be renewed with us."""
+    """A term that will not be renewed with us, for one of the lost reasons of the masters, by its name."""
 
     version: Version
-    reason: LossReason = Field(title="Reason")
+    reason: ShortText = Field(title="Reason")
     remark: ShortText | None = Field(None, title="Remark")
 
 

@@ -48,15 +48,6 @@ STATUS_CHIPS = {
     "cancelled": "",
 }
 WAITING_FOR = ("payment", "policy document", "inspection", "KYC", "proposal")
-LOSS_REASONS = {
-    "price": "Price",
-    "insurer switch": "Went to another insurer",
-    "sold asset": "Sold the vehicle or asset",
-    "no response": "No response",
-    "moved agent": "Moved to another agent",
-    "claim unhappy": "Unhappy with a claim",
-    "other": "Other",
-}
 PLANS = {
     "floater": "Floater",
     "individual": "Individual",

@@ -1,4 +1,4 @@
-"""What may be entered for the masters (insurers, products, agents) and for the office itself."""
+"""What may be entered for the masters (insurers, products, agents and others) and for the office itself."""
 
 from typing import Literal
 
@@ -47,6 +47,37 @@ class AgentInput(MasterInput):
 
     phone: PhoneNumber | None = Field(None, title="Phone")
     email: EmailAddress | None = Field(None, title="E-mail")
+
+
+class TpaInput(MasterInput):
+    """A third-party administrator, who handles health claims for insurers."""
+
+    phone: PhoneNumber | None = Field(None, title="Phone")
+    email: EmailAddress | None = Field(None, title="E-mail")
+
+
+class HospitalInput(MasterInput):
+    """A hospital that clients are treated in."""
+
+    city: ShortText | None = Field(None, title="City")
+    phone: PhoneNumber | None = Field(None, title="Phone")
+
+
+class LostReasonInput(MasterInput):
+    """Why business is lost."""
+
+
+class DocumentTypeInput(MasterInput):
+    """A kind of document, and what it is about."""
+
+    concerns: Literal["policy", "person", "claim", "other"] = Field("policy", title="Belongs to")
+
+
+class MergeInput(Input):
+    """Two masters that are one: everything that names the first shall name the other."""
+
+    version: Version
+    into_id: RecordId = Field(title="Merge into")
 
 
 class CompanyInput(Input):

@@ -1,15 +1,16 @@
-"""Questions about what the office has settled: masters, tax rules, its own name."""
+"""Questions about what the office has settled: masters and their merges, tax rules, its own name."""
 
 from dataclasses import dataclass
 from typing import Any
 
-from database_pool import execute_query
+from database_pool import call_function, execute_query
 from portal.paging import Listing, Page, read_page
 
 Row = dict[str, Any]
 
 # A form offers every choice at once; an agency has dozens of insurers and agents and some hundred products.
 MOST_CHOICES = 2000
+MOST_TWINS = 50
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,14 @@ class Masters:
         return next((row for row in rows if row["id"] == record_id), None)
 
 
+@dataclass(frozen=True)
+class MergePreview:
+    """How many records of which table would move, and what stands in the way ("policy OG/1", "product Optima")."""
+
+    records: dict[str, int]
+    clashes: list[str]
+
+
 def masters(line: str | None = None) -> Masters:
     """Insurers, agents and the products of one line (none without a line), in one question."""
     kinds: dict[str, Any] = {"kind_in": ["insurer", "agent"]}
@@ -39,7 +48,7 @@ def masters(line: str | None = None) -> Masters:
 
 
 def page_of_masters(relation: str, listing: Listing, *, name_contains: str | None = None) -> Page:
-    """One page of insurers, products or agents, retired ones too, narrowed to those whose name contains a text."""
+    """One page of masters of one kind, retired ones too, narrowed to those whose name contains a text."""
     filters = {"name_ilike": f"%{escape_pattern(name_contains)}%"} if name_contains else None
     return read_page(relation, listing, filters=filters)
 
@@ -50,9 +59,73 @@ def escape_pattern(text: str) -> str:
 
 
 def one_master(relation: str, key: str, record_id: int) -> Row | None:
-    """One insurer, product or agent, or None."""
+    """One master, or None."""
     rows = execute_query(relation, filters={f"{key}_eq": record_id}, limit=1).data
     return rows[0] if rows else None
+
+
+def names_of(table: str) -> list[Row]:
+    """Id, name and spelling of every master of one kind, by name."""
+    return execute_query("master_names", filters={"kind_eq": table}, order="name, id", limit=MOST_CHOICES).data
+
+
+def spelt_alike(table: str, name: str) -> Row | None:
+    """A master of this kind whose name differs at most in capitals, spaces and punctuation, or None."""
+    spelling = call_function("spelling", {"name": name}, read_only=True)
+    rows = execute_query("master_names", filters={"kind_eq": table, "spelling_eq": spelling}, limit=1).data
+    return rows[0] if rows else None
+
+
+def twins(table: str) -> list[Row]:
+    """Masters of one kind that are probably entered twice, as pairs."""
+    return execute_query("master_twins", filters={"kind_eq": table}, order="first_name", limit=MOST_TWINS).data
+
+
+def merged_into(table: str, record_id: int) -> int | None:
+    """Where the id of a master that was merged leads today; None when it never was."""
+    filters: Row = {"kind_eq": table, "from_id_eq": record_id, "undone_at_is": None}
+    rows = execute_query("master_merges", columns="now_id", filters=filters, limit=1).data
+    return rows[0]["now_id"] if rows else None
+
+
+def merges(table: str) -> list[Row]:
+    """The latest merges of one kind, those taken back too."""
+    return execute_query("merge_list", filters={"kind_eq": table}, order="merge_id desc", limit=MOST_TWINS).data
+
+
+def merge(table: str, merge_id: int) -> Row | None:
+    """One merge of this kind, or None."""
+    rows = execute_query("merge_list", filters={"kind_eq": table, "merge_id_eq": merge_id}, limit=1).data
+    return rows[0] if rows else None
+
+
+def merge_preview(table: str, from_id: int, into_id: int) -> MergePreview:
+    """What merging one master into another would do."""
+    asked = {"kind": table, "from_id": from_id, "into_id": into_id}
+    answer = call_function("merge_preview", asked, read_only=True)
+    return MergePreview({name: count for name, count in answer["records"].items() if count}, answer["clashes"])
+
+
+def lost_reason(name: str) -> Row | None:
+    """The reason of that name that is in use, whatever its capitals; None when there is none."""
+    filters: Row = {"name_ilike": escape_pattern(name), "is_active_eq": True}
+    rows = execute_query("lost_reasons", filters=filters, limit=1).data
+    return rows[0] if rows else None
+
+
+def lost_reasons() -> list[str]:
+    """The reasons to choose from, by name, "Other" last."""
+    filters = {"is_active_eq": True}
+    rows = execute_query("lost_reasons", columns="name", filters=filters, order="name", limit=MOST_CHOICES).data
+    return sorted((row["name"] for row in rows), key=lambda name: (name == "Other", name.lower()))
+
+
+def document_types() -> list[Row]:
+    """The kinds of documents in use, by what they concern and by name."""
+    columns = "document_type_id, key, name, concerns"
+    return execute_query(
+        "document_types", columns=columns, filters={"is_active_eq": True}, order="concerns, name", limit=MOST_CHOICES
+    ).data
 
 
 def gst_rules() -> list[Row]:

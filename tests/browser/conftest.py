@@ -72,6 +72,8 @@ def _paths(client_id: str, member_id: int, policies: dict[str, int]) -> dict[str
         "cancel policy": f"/policies/{motor}/cancellation", "lose policy": f"/policies/{motor}/loss",
         "delete policy": f"/policies/{motor}/deletion",
         "insurers": "/settings/insurers", "products": "/settings/products", "agents": "/settings/agents",
+        "TPAs": "/settings/tpas", "document types": "/settings/document-types", "insurer": "/settings/insurers/1",
+        "merge insurer": "/settings/insurers/1/merge?into_id=2", "merges": "/settings/insurers/merges",
         "not found": "/clients/NOBODY99",
     }  # fmt: skip
 

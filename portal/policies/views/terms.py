@@ -16,6 +16,7 @@ from portal.policies.views import form_page
 from portal.policies.views.form_page import Subject
 from portal.policies.views.routes import any_policy, blueprint, living_policy
 from portal.policies.views.writing import UNFINISHED
+from portal.settings.queries import lost_reasons
 from portal.web import SubmittedForm, actor, flash, may, prefilled, redirect_to, render, requires, submitted
 
 Answer = Response | BaseResponse
@@ -168,6 +169,7 @@ def _end_form(
         words=words,
         today=today(),
         CHANGED=CHANGED,
+        lost_reasons=[(name, name) for name in lost_reasons()] if what == "lose" else [],
     )
 
 

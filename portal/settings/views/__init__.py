@@ -1,6 +1,6 @@
-"""Pages of the office's settings: `masters` keeps insurers, products, agents and the agency's own data."""
+"""The pages of the settings area: masters and their merges, tax rules, the agency's own data."""
 
-from portal.settings.views import masters
+from portal.settings.views import company, masters, merges
 from portal.settings.views.routes import blueprint
 
-__all__ = ["blueprint", "masters"]
+__all__ = ["blueprint", "company", "masters", "merges"]

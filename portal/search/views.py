@@ -1,12 +1,13 @@
-"""The page of the global search."""
+"""The page of the global search, and the lines of the command palette."""
 
-from flask import Blueprint, Response, request, url_for
+from flask import Blueprint, Response, current_app, request, url_for
 from flask import redirect as send_to
 from werkzeug.wrappers import Response as BaseResponse
 
 from portal.inputs import lenient
 from portal.search import service
 from portal.search.inputs import SearchInput
+from portal.search.palette import options
 from portal.search.service import Findings, Kind
 from portal.web import may, render, requires
 
@@ -35,6 +36,15 @@ def results() -> Response | BaseResponse:
         mark=service.mark,
         sections=_sections(typed, findings),
     )
+
+
+@blueprint.get("/palette")
+@requires("clients.read")
+def palette() -> Response:
+    """The lines of the command palette for what was typed so far, as a fragment of a page."""
+    typed = (lenient(SearchInput, request.args.to_dict()).q or "").strip()
+    found = service.find(typed, _kinds())
+    return render("search/palette.html", groups=options(typed, found, current_app.blueprints, may))
 
 
 def _kinds() -> tuple[Kind, ...]:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from portal.inputs import EmailAddress, Input, Name, PhoneNumber, ShortText, Version
+from portal.inputs import Checkbox, EmailAddress, Input, Name, PhoneNumber, ShortText, Version
 
 Role = Literal["administrator", "manager", "staff", "accounts", "read-only"]
 Theme = Literal["system", "light", "dark"]
@@ -39,6 +39,7 @@ class Account(Input):
     phone: PhoneNumber | None = Field(None, title="Phone")
     theme: Theme = Field("system", title="Colours")
     density: Density = Field("comfortable", title="Rows in lists")
+    shortcuts: Checkbox = Field(False, title="Keys of the keyboard")
     version: Version
 
 

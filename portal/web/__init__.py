@@ -3,6 +3,7 @@
 from portal.web.access import (
     StaffMember,
     actor,
+    asked_by_htmx,
     begin_session,
     current_user,
     end_session,
@@ -25,6 +26,7 @@ __all__ = [
     "StaffMember",
     "SubmittedForm",
     "actor",
+    "asked_by_htmx",
     "begin_session",
     "conflict_page",
     "current_user",

@@ -35,6 +35,7 @@ class StaffMember:
     permissions: frozenset[str]
     must_change_password: bool = False
     session_key: str = ""
+    shortcuts: bool = True
 
     def may(self, permission: str) -> bool:
         """Whether the role allows it; what is not in the matrix is forbidden."""
@@ -108,7 +109,7 @@ def _gate() -> Response | None:
 
 
 def _ask_to_sign_in() -> Response:
-    if request.method not in ("GET", "HEAD") or wants_json():
+    if request.method not in ("GET", "HEAD") or wants_json() or asked_by_htmx():
         abort(401)
     here = request.full_path if request.query_string else request.path
     return redirect(f"{SIGN_IN_PATH}?next={quote(here, safe='/')}" if here != "/" else SIGN_IN_PATH, 303)
@@ -181,6 +182,11 @@ def _device_notes() -> URLSafeTimedSerializer:
 
 def _device_cookie() -> str:
     return "__Host-device" if current_app.config["SESSION_COOKIE_SECURE"] else "device"
+
+
+def asked_by_htmx() -> bool:
+    """Whether a part of a page asks: it cannot use a whole page in the place of its part."""
+    return request.headers.get("HX-Request") == "true"
 
 
 def wants_json() -> bool:

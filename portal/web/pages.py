@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from flask import Response, make_response, redirect, render_template, url_for
+from flask import Response, make_response, redirect, render_template, request, url_for
 from flask import flash as flask_flash
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -15,8 +15,19 @@ LONGEST_MESSAGE = 300   # messages travel in the cookie, which holds 4 KB
 
 
 def render(template: str, status: int = 200, **context: Any) -> Response:
-    """The page, with the status of a refused form (422) where the caller says so."""
-    return make_response(render_template(template, **context), status)
+    """The page, with the status of a refused form (422) where the caller says so.
+
+    htmx asking for the main part of a page gets that part: `fragment` tells base.html.
+    """
+    context.setdefault("fragment", wants_main_part())
+    response = make_response(render_template(template, **context), status)
+    response.vary.update(("HX-Request", "HX-Request-Type", "HX-Target"))
+    return response
+
+
+def wants_main_part() -> bool:
+    """Whether htmx asks for what stands in <main> and for nothing around it."""
+    return request.headers.get("HX-Request-Type") == "partial" and request.headers.get("HX-Target") == "main#main"
 
 
 def redirect_to(endpoint: str, **values: Any) -> BaseResponse:

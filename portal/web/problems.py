@@ -58,6 +58,10 @@ def problem(status: int, sentence: str = "", *, retry_after: int | None = None) 
         response = jsonify({"type": "about:blank", "title": title, "status": status, "detail": sentence,
                             **({"reference": reference} if reference else {})})
         response.content_type = "application/problem+json"
+    elif access.asked_by_htmx():
+        response = make_response(render_template(
+            "errors/toast.html", heading=title, sentence=sentence, reference=reference))
+        response.headers["HX-Reswap"] = "none"
     else:
         response = make_response(render_template(
             "errors/error.html", status=status, heading=title, sentence=sentence, reference=reference))
@@ -74,7 +78,7 @@ def _answer_http_error(error: HTTPException) -> Response:
     status = error.code or 500
     if status in (301, 302, 303, 307, 308):
         return make_response(error.get_response())
-    if status == 401 and request.method == "POST" and not access.wants_json():
+    if status == 401 and request.method == "POST" and not access.wants_json() and not access.asked_by_htmx():
         return _offer_to_resend(401)
     spoken = error.description if _was_written_by_us(error) else ""
     response = problem(status, spoken or "")
@@ -123,6 +127,8 @@ def _answer_unexpected(error: Exception) -> Response:
 def _answer_stale_form(error: CSRFError) -> Response:
     if access.wants_json():
         return problem(400, "The CSRF token is missing or out of date.")
+    if access.asked_by_htmx():
+        return problem(400, "This page was open too long. Reload it, then press the button again.")
     return _offer_to_resend(400)
 
 

@@ -11,7 +11,7 @@ from portal.staff.devices import describe
 from portal.staff.inputs import Account, PasswordChange
 from portal.staff.views.sign_in import blueprint
 
-LABELS = {"name": "Name", "phone": "Phone", "theme": "Colours", "density": "Rows in lists"}
+LABELS = {"name": "Name", "phone": "Phone", "theme": "Colours", "density": "Rows in lists", "shortcuts": "Keys"}
 
 
 @blueprint.get("/account")
@@ -37,6 +37,13 @@ def save_account() -> Response:
             "Your account", form, LABELS, stored, stored["version"], "/account", "/account")
     web.flash("Your account is saved.")
     return web.redirect_to("staff.account")
+
+
+@blueprint.get("/account/keys")
+@web.signed_in
+def keys() -> Response:
+    """What each key does, for people; the dialog under "?" shows the same list."""
+    return web.render("staff/keys.html")
 
 
 @blueprint.post("/account/theme")

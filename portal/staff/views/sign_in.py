@@ -31,7 +31,7 @@ def load_user(token: str) -> web.StaffMember | None:
     return web.StaffMember(
         user_id=row["user_id"], name=row["name"], email=row["email"], role=row["role"], theme=row["theme"],
         density=row["density"], permissions=service.permissions_of(row["role"]),
-        must_change_password=row["must_change_password"], session_key=row["token_hash"])
+        must_change_password=row["must_change_password"], session_key=row["token_hash"], shortcuts=row["shortcuts"])
 
 
 @blueprint.get("/login")

@@ -1,0 +1,247 @@
+// What makes the signed-in pages handier. Every page works without it; each part finds its elements by data-* and
+// listens at the document, so that it also holds for HTML which htmx brings later.
+
+const all = (selector, root = document) => [...root.querySelectorAll(selector)]
+const one = (selector, root = document) => root.querySelector(selector)
+const shown = (element) => element && element.getClientRects().length > 0
+
+// Menus close on a click elsewhere and on Escape, which gives the focus back to their button.
+
+document.addEventListener("click", (event) => {
+  for (const menu of all("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false
+})
+
+function closeMenus() {
+  for (const menu of all("details.menu[open]")) {
+    menu.open = false
+    one("summary", menu).focus()
+  }
+}
+
+// Leaving a page with a form that was changed and not sent asks first. Forms say so with data-ask-before-leaving.
+
+const changed = new Set()
+
+document.addEventListener("input", (event) => {
+  const form = event.target.closest("form[data-ask-before-leaving]")
+  if (form) changed.add(form)
+})
+
+document.addEventListener("submit", (event) => changed.delete(event.target))
+
+window.addEventListener("beforeunload", (event) => {
+  if ([...changed].some((form) => form.isConnected)) event.preventDefault()
+})
+
+// What htmx asks for: the part of the page that waits is pale and says so; a lost connection is told; whoever was signed
+// out meanwhile signs in on the spot, and what stands in the forms of the page is still there.
+
+function say(sentence, kind = "ok") {
+  const toast = document.createElement("div")
+  toast.className = `toast ${kind}`
+  toast.textContent = sentence
+  one("#toasts").append(toast)
+}
+
+// Asked for with a GET, empty fields of a filter would only lengthen the address.
+document.addEventListener("htmx:config:request", ({ detail: { ctx } }) => {
+  if (ctx.request.method !== "GET") return
+  for (const [name, value] of [...ctx.request.body]) if (value === "") ctx.request.body.delete(name)
+})
+
+document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => ctx.target?.setAttribute("aria-busy", "true"))
+document.addEventListener("htmx:finally:request", ({ detail: { ctx } }) => ctx.target?.removeAttribute("aria-busy"))
+document.addEventListener("htmx:error", ({ detail: { ctx } }) => {
+  if (ctx) say("The portal could not be reached. Check the connection and try again.", "bad")
+})
+document.addEventListener("htmx:before:response", (event) => {
+  if (event.detail.ctx.response.status !== 401) return
+  event.preventDefault()
+  signInAgain()
+})
+
+async function signInAgain() {
+  const dialog = one("#sign-in-again")
+  if (dialog.open) return
+  const show = (html) => {
+    const form = one("main form[method=post]", new DOMParser().parseFromString(html, "text/html"))
+    if (form) one(".body", dialog).replaceChildren(form)
+    return form
+  }
+  const page = await fetch("/login", { headers: { Accept: "text/html" } })
+  if (!show(await page.text())) return
+  dialog.onsubmit = async (event) => {
+    event.preventDefault()
+    const answer = await fetch(event.target.action, { method: "POST", body: new FormData(event.target) })
+    const html = await answer.text()
+    if (new URL(answer.url).pathname.startsWith("/login")) return show(html)   // refused, or a second step
+    const fresh = new DOMParser().parseFromString(html, "text/html").body.getAttribute("hx-headers:inherited")
+    if (!fresh) return location.reload()
+    document.body.setAttribute("hx-headers:inherited", fresh)
+    for (const field of all("input[name=csrf_token]")) field.value = JSON.parse(fresh)["X-CSRFToken"]
+    dialog.close()
+    say("You are signed in again. Press the button once more.")
+  }
+  dialog.showModal()
+}
+
+// Ticking rows of a list: form[data-bulk] counts them; with the whole page ticked it offers all that match.
+
+const boxes = (form) => all("input[name=chosen]", form)
+
+function recount(form) {
+  const rows = boxes(form), ticked = rows.filter((box) => box.checked).length
+  const whole = one("[data-choose-page]", form), everything = one("input[name=everything]", form)
+  const offer = everything?.closest("label")
+  if (whole) {
+    whole.checked = ticked > 0 && ticked === rows.length
+    whole.indeterminate = ticked > 0 && ticked < rows.length
+  }
+  if (offer) {
+    offer.hidden = ticked < rows.length
+    if (offer.hidden) everything.checked = false
+  }
+  const count = everything?.checked ? Number(form.dataset.bulk) : ticked
+  one("[data-count]", form).textContent = `${count.toLocaleString("en-IN")} selected`
+}
+
+document.addEventListener("change", (event) => {
+  const form = event.target.closest("form[data-bulk]")
+  if (!form) return
+  if (event.target.matches("[data-choose-page]")) for (const box of boxes(form)) box.checked = event.target.checked
+  recount(form)
+})
+
+let lastTicked = null
+
+function tick(range) {
+  const row = document.activeElement.closest("[data-rows] tr"), box = row && one("input[name=chosen]", row)
+  if (!box) return
+  const rows = boxes(box.form), from = rows.indexOf(lastTicked), to = rows.indexOf(box)
+  const meant = range && from >= 0 ? rows.slice(Math.min(from, to), Math.max(from, to) + 1) : [box]
+  const on = range ? true : !box.checked
+  for (const each of meant) each.checked = on
+  lastTicked = box
+  recount(box.form)
+}
+
+// The keys. Off while somebody types or a dialog is open, and for whoever switched them off (WCAG 2.1.4).
+
+const busyWithText = (target) =>
+  target.closest("input:not([type=checkbox], [type=radio]), select, textarea, [contenteditable], dialog")
+
+function press(selector) {
+  const row = document.activeElement.closest("[data-rows] > *")
+  const found = (row && all(selector, row).find(shown)) || all(selector).find((it) => shown(it) && !it.closest("[data-rows]"))
+  found?.click()
+  return found
+}
+
+function step(by) {
+  const rows = all("[data-rows] > *").filter(shown), now = rows.indexOf(document.activeElement.closest("[data-rows] > *"))
+  const row = rows[now < 0 ? (by > 0 ? 0 : rows.length - 1) : now + by]
+  const link = row && one("a[href], button", row)
+  link?.focus()
+  link?.scrollIntoView({ block: "nearest" })
+}
+
+const KEYS = {
+  "/": () => one("[data-search-key]")?.select(),
+  "?": () => openHelp(),
+  j: () => step(1),
+  k: () => step(-1),
+  x: () => tick(false),
+  X: () => tick(true),
+  "[": () => press("a[rel=prev]"),
+  "]": () => press("a[rel=next]"),
+}
+let going = 0
+
+document.addEventListener("keydown", (event) => {
+  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
+    event.preventDefault()
+    return openPalette()
+  }
+  if (event.key === "Escape") return closeMenus()
+  if (event.ctrlKey || event.metaKey || event.altKey || busyWithText(event.target)) return
+  if (!("keys" in document.body.dataset)) return
+  if (Date.now() - going < 1500) {
+    going = 0
+    if (press(`nav [data-go="${CSS.escape(event.key)}"]`)) event.preventDefault()
+  } else if (event.key === "g") going = Date.now()
+  else if (KEYS[event.key]) {
+    event.preventDefault()
+    KEYS[event.key]()
+  } else if (/^[a-z]$/.test(event.key) && press(`[data-key="${event.key}"]`)) event.preventDefault()
+})
+
+async function openHelp() {
+  const dialog = one("#keys")
+  if (!dialog.open) dialog.showModal()
+  const box = one(".body", dialog)
+  if (box.childElementCount) return
+  const page = await fetch("/account/keys")
+  box.replaceChildren(...all("#main .keymap", new DOMParser().parseFromString(await page.text(), "text/html")))
+}
+
+// The command palette: pages, actions and records, all answered by the server. A combobox as ARIA describes it: the
+// focus stays in the field, the arrows move the choice.
+
+const palette = one("#palette")
+let asked = 0
+
+function openPalette() {
+  if (!palette || palette.open) return
+  palette.showModal()
+  one("input", palette).select()
+  fill()
+}
+
+async function fill() {
+  const field = one("input", palette), list = one("[role=listbox]", palette), mine = ++asked
+  const answer = await fetch(`/search/palette?q=${encodeURIComponent(field.value)}`)
+  if (answer.status === 401 || answer.redirected) return location.reload()
+  const html = await answer.text()
+  if (mine !== asked || !answer.ok) return
+  list.replaceChildren(...new DOMParser().parseFromString(html, "text/html").body.childNodes)
+  choose(0)
+}
+
+function choose(number) {
+  const options = all("[role=option]", palette), field = one("input", palette)
+  for (const option of options) option.setAttribute("aria-selected", "false")
+  const option = options[(number + options.length) % options.length]
+  option?.setAttribute("aria-selected", "true")
+  option?.scrollIntoView({ block: "nearest" })
+  field.setAttribute("aria-activedescendant", option?.id ?? "")
+  field.setAttribute("aria-expanded", String(options.length > 0))
+}
+
+function run(option) {
+  palette.close()
+  if (option.dataset.press) one(option.dataset.press)?.click()
+  else location.assign(option.getAttribute("href"))
+}
+
+let pause = 0
+palette?.addEventListener("input", () => {
+  clearTimeout(pause)
+  pause = setTimeout(fill, 120)
+})
+palette?.addEventListener("keydown", (event) => {
+  const options = all("[role=option]", palette), now = options.findIndex((it) => it.getAttribute("aria-selected") === "true")
+  if (event.key === "ArrowDown") choose(now + 1)
+  else if (event.key === "ArrowUp") choose(now - 1)
+  else if (event.key === "Enter" && options[now]) run(options[now])
+  else return
+  event.preventDefault()
+})
+document.addEventListener("click", (event) => {
+  const option = event.target.closest("#palette [role=option]")
+  if (option && !event.ctrlKey && !event.metaKey) {
+    event.preventDefault()
+    run(option)
+  }
+  if (event.target.closest("[data-open-palette]")) openPalette()
+  if (event.target.matches("dialog")) event.target.close()   // the backdrop
+})

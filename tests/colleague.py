@@ -80,6 +80,9 @@ class Colleague:
     def __init__(self, url: str, email: str, password: str) -> None:
         self.url, self.email = url, email
         self._http = requests.Session()
+        # A kept connection may be closed by the server at the very moment it is used again; a browser then quietly
+        # asks once more, this library does not.
+        self._http.headers["Connection"] = "close"
         form = largest_form(self.get("/login").text)
         answer = self.send(form, email=email, password=password)
         assert answer.status_code == 303, f"{email} cannot sign in: {answer.status_code}"

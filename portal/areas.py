@@ -7,9 +7,10 @@ from portal.policies import views as policies
 from portal.search import views as search
 from portal.settings import views as settings
 from portal.staff import views as staff
+from portal.trail import views as trail
 
-AREAS = ("settings", "staff", "clients", "policies", "search")
-_VIEWS = (settings, staff, clients, policies, search)
+AREAS = ("settings", "staff", "clients", "policies", "search", "trail")
+_VIEWS = (settings, staff, clients, policies, search, trail)
 
 
 def blueprints() -> list[Any]:

@@ -16,11 +16,15 @@ NOISE = frozenset({"version", "updated_at", "created_at"})
 
 @dataclass(frozen=True)
 class Actor:
-    """Who acts, in which request and from where. `user_id` is None for the portal itself (commands, schedules)."""
+    """Who acts, in which request and from where. `user_id` is None for the portal itself (commands, schedules).
+
+    `token_id` is the API token of the program that acts for the colleague, None when it is the colleague's browser.
+    """
 
     user_id: int | None
     request_id: str | None = None
     ip: str | None = None
+    token_id: int | None = None
 
 
 THE_PORTAL = Actor(user_id=None)
@@ -52,6 +56,7 @@ def record(
         "after": _plain(after),
         "request_id": actor.request_id,
         "ip": actor.ip,
+        "token_id": actor.token_id,
     }, returning=False)
 
 

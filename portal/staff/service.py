@@ -21,10 +21,10 @@ Row = dict[str, Any]
 # Everything that can be allowed. What a role does not list, it may not.
 PERMISSIONS = frozenset({
     "clients.read", "clients.write", "clients.delete", "policies.read", "policies.write", "policies.delete",
-    "commission.read", "staff.manage", "settings.manage", "audit.read", "monitoring.read"})
+    "commission.read", "staff.manage", "settings.manage", "audit.read", "audit.personal", "monitoring.read"})
 MATRIX: Mapping[str, frozenset[str]] = {
     "administrator": PERMISSIONS,
-    "manager": PERMISSIONS - {"staff.manage", "settings.manage"},
+    "manager": PERMISSIONS - {"staff.manage", "settings.manage", "audit.personal"},
     "staff": frozenset({"clients.read", "clients.write", "policies.read", "policies.write"}),
     "accounts": frozenset({"clients.read", "policies.read", "policies.write", "commission.read"}),
     "read-only": frozenset({"clients.read", "policies.read"}),

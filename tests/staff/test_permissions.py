@@ -19,6 +19,7 @@ MATRIX = {
     "staff.manage":      (True,  False, False, False, False),
     "settings.manage":   (True,  False, False, False, False),
     "audit.read":        (True,  True,  False, False, False),
+    "audit.personal":    (True,  False, False, False, False),
     "monitoring.read":   (True,  True,  False, False, False),
 }  # fmt: skip
 ROLES = ("administrator", "manager", "staff", "accounts", "read-only")
@@ -53,7 +54,7 @@ def some_address(app, rule):
     values = {}
     for name, converter in rule._converters.items():
         words = getattr(converter, "items", None) or getattr(converter, "regex", "")
-        values[name] = re.findall(r"[a-z]{3,}", str(words))[0] if "any" in type(converter).__name__.lower() else 1
+        values[name] = re.findall(r"[a-z][a-z-]{2,}", str(words))[0] if "any" in type(converter).__name__.lower() else 1
     return app.url_map.bind("localhost").build(rule.endpoint, values, method="POST")
 
 

@@ -1,0 +1,1 @@
+"""The trail: who changed what and when, over everything and for one record."""

@@ -1,0 +1,56 @@
+"""The pages of the trail: over everything, of one record, and as a file."""
+
+from flask import Blueprint, Response, request
+from werkzeug.wrappers import Response as BaseResponse
+
+from database_pool import transaction
+from portal import audit, tables
+from portal.formats import office_time
+from portal.inputs import lenient
+from portal.paging import listing
+from portal.staff.queries import colleagues
+from portal.trail import queries, words
+from portal.trail.inputs import TrailFilter
+from portal.web import actor, may, prefilled, render, requires
+
+blueprint = Blueprint("trail", __name__, url_prefix="/audit")
+
+HEADINGS = ("When", "Who", "What was done", "Record", "From → to", "IP address", "Request")
+
+
+@blueprint.get("/")
+@requires("audit.read")
+def browse() -> Response:
+    """The trail, narrowed and paged by the address."""
+    arguments = request.args.to_dict()
+    narrowed = lenient(TrailFilter, arguments)
+    page = queries.page_of_trail(listing(arguments, queries.SORTS), narrowed)
+    return render(
+        "trail/list.html",
+        page=page,
+        entries=words.told(page.rows, personal=may("audit.personal"), commission=may("commission.read")),
+        narrowed=narrowed.model_dump(exclude_none=True),
+        form=prefilled(narrowed.model_dump()),
+        people=[(row["user_id"], row["name"]) for row in colleagues()],
+        verbs=sorted(words.VERBS.items(), key=lambda pair: pair[1]),
+        kinds=[(kind, kind[0].upper() + kind[1:]) for kind in words.KINDS_OF_RECORDS],
+        most=queries.MOST_EXPORTED,
+    )
+
+
+@blueprint.post("/export")
+@requires("audit.read")
+def export() -> BaseResponse:
+    """The newest entries that match as a CSV file. That somebody took them along stands in the trail as well."""
+    narrowed = lenient(TrailFilter, request.form.to_dict())
+    asked = narrowed.model_dump(exclude_none=True)
+    with transaction() as tx:
+        audit.record(tx, actor(), "export", "trail", "", after=asked)
+    entries = words.told(queries.newest(narrowed), personal=may("audit.personal"), commission=may("commission.read"))
+    rows = (
+        (office_time(entry.when), entry.who, entry.verb, entry.record, entry.as_text, entry.ip, entry.request_id)
+        for entry in entries
+    )
+    answer = Response(tables.csv_lines(HEADINGS, rows), mimetype="text/csv")
+    answer.headers["Content-Disposition"] = 'attachment; filename="audit.csv"'
+    return answer

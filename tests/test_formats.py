@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
+from babel.numbers import format_decimal
 from hypothesis import given, settings
 from hypothesis import strategies as any_
 
@@ -29,6 +30,14 @@ anything = any_.text(max_size=80)
 @pytest.fixture
 def on_23_november_2026(monkeypatch):
     monkeypatch.setattr(formats, "today", lambda: date(2026, 11, 23))
+
+
+@settings(deadline=None)
+@given(any_.decimals(min_value=-formats.LARGEST_AMOUNT, max_value=formats.LARGEST_AMOUNT, places=2))
+def test_amounts_are_grouped_as_the_unicode_locale_of_india_does(amount):
+    assert formats.rupees(amount).replace("₹", "") == format_decimal(amount, format="#,##,##0.00", locale="en_IN")
+    assert formats.grouped(int(amount)) == format_decimal(int(amount), format="#,##,##0", locale="en_IN")
+    assert formats.percent(amount) == format_decimal(amount, format="#,##,##0.##", locale="en_IN") + " %"
 
 
 @settings(deadline=None)

@@ -159,8 +159,13 @@ class DatabasePool:
         of this module.
         """
         collected = Transaction(self.catalogue(), key)
-        yield collected
-        self._apply(collected)
+        try:
+            yield collected
+            self._apply(collected)
+        except BaseException:
+            collected.settle(False)
+            raise
+        collected.settle(True)
 
     def new_id(self, table: str) -> int:
         """A number for a new row of `table`, taken beforehand so that other rows can name it."""
@@ -245,6 +250,10 @@ class DatabasePool:
         self.close()
         if self._embedded is not None:
             self._embedded.stop()
+
+    def listening_address(self) -> str | None:
+        """The connection string for a session of one's own (LISTEN, locks of a session); None over Supabase's REST."""
+        return None if self.backend_name() == "supabase" else self._address()
 
     def _select(
         self,

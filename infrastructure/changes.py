@@ -7,7 +7,7 @@ way to the database.
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +34,19 @@ class Transaction:
         self.key = key or uuid.uuid4().hex
         self.changes: list[Change] = []
         self._described: list[dict[str, Any]] = []
+        self._afterwards: list[Callable[[bool], None]] = []
+
+    def when_settled(self, tell: Callable[[bool], None]) -> None:
+        """Calls `tell` once at the end of the block: with True when everything was applied, with False when it was not
+        or when that is uncertain.
+        """
+        self._afterwards.append(tell)
+
+    def settle(self, applied: bool) -> None:
+        """Tells those who asked by `when_settled`."""
+        asked, self._afterwards = self._afterwards, []
+        for tell in asked:
+            tell(applied)
 
     def insert(
         self, table: str, rows: Mapping[str, Any] | Sequence[Mapping[str, Any]], *, returning: bool = True

@@ -1,0 +1,151 @@
+"""What one process holds of the queue: claimed tasks waiting for a worker, running ones, and the room for more."""
+
+import heapq
+import threading
+import time
+from collections import Counter, deque
+
+from infrastructure.task_rules import Registry
+from infrastructure.task_store import Claimed, Wanted
+
+# Seconds of work that may be claimed beyond the idle workers: short tasks come in batches, long ones do not.
+AHEAD = 0.05
+LARGEST_BUFFER = 200
+_UNKNOWN_LENGTH = 0.05  # seconds a task is believed to take before any was seen
+
+
+class TaskBuffer:
+    """Hands claimed tasks to workers by priority; safe from every thread. Every method but `take` returns at once.
+
+    A slot is a worker that is idle or will be: running tasks, waiting ones and reservations occupy slots.
+    """
+
+    def __init__(self, registry: Registry, names: list[str], workers: int) -> None:
+        self._registry, self._workers = registry, workers
+        self._limits = {name: limit for name in names if (limit := registry.declared[name].limit) is not None}
+        self._unlimited = [name for name in names if name not in self._limits]
+        self.names = frozenset(names)
+        self._lock = threading.Lock()
+        self._waiting: list[tuple[int, int, Claimed]] = []
+        self._idle: deque[threading.Event] = deque()
+        self._held: dict[int, Claimed] = {}
+        self._counts: Counter[str] = Counter()
+        self._running = self._reserved = self._order = 0
+        self._length = _UNKNOWN_LENGTH
+        self._closed = False
+
+    def wanted(self) -> tuple[list[Wanted], bool]:
+        """What to claim now, nothing while enough lies ready; and whether no name is left out for its limit."""
+        with self._lock:
+            ahead = min(LARGEST_BUFFER, int(self._workers * AHEAD / max(self._length, 1e-5)))
+            idle = self._workers - self._running - self._reserved
+            room = idle + ahead - len(self._waiting)
+            if self._closed or room <= 0 or len(self._waiting) > max(0, idle) + ahead // 2:
+                return [], False
+            parts = [Wanted(self._unlimited, room)] if self._unlimited else []
+            spare = {name: min(room, limit - self._counts[name]) for name, limit in self._limits.items()}
+            parts += [Wanted([name], most) for name, most in spare.items() if most > 0]
+            return parts, all(most > 0 for most in spare.values())
+
+    def reserve(self, name: str) -> bool:
+        """Keeps a worker for a task that is about to be stored; False when none is idle."""
+        with self._lock:
+            busy = self._running + self._reserved + len(self._waiting)
+            if self._closed or name not in self.names or busy >= self._workers:
+                return False
+            limit = self._limits.get(name)
+            if limit is not None and self._counts[name] >= limit:
+                return False
+            self._reserved += 1
+            self._counts[name] += 1
+            return True
+
+    def release(self, name: str) -> None:
+        """Gives a reservation up."""
+        with self._lock:
+            self._reserved -= 1
+            self._counts[name] -= 1
+
+    def add_reserved(self, task: Claimed) -> bool:
+        """The task of a reservation, now stored; False when the process is leaving and it must be handed back."""
+        with self._lock:
+            self._reserved -= 1
+            self._counts[task.name] -= 1
+            return not self._closed and self._add(task)
+
+    def add(self, tasks: list[Claimed]) -> list[Claimed]:
+        """Claimed tasks; answers those that came too late, as the process is leaving."""
+        with self._lock:
+            if self._closed:
+                return tasks
+            for task in tasks:
+                self._add(task)
+            return []
+
+    def take(self, me: threading.Event) -> Claimed | None:
+        """The next task for the worker that owns the event `me`; waits for one. None: there will be none any more."""
+        while True:
+            with self._lock:
+                if self._closed:
+                    return None
+                while self._waiting:
+                    task = heapq.heappop(self._waiting)[2]
+                    if task.until > time.monotonic():
+                        self._running += 1
+                        return task
+                    self._drop(task)  # its lease ran out while it lay here (a process that was stopped for long)
+                me.clear()
+                self._idle.append(me)
+            me.wait()
+
+    def ran(self, task: Claimed, seconds: float) -> bool:
+        """A task ended after so many seconds; whether more should be claimed."""
+        with self._lock:
+            self._running -= 1
+            self._length += (seconds - self._length) * 0.1
+            return len(self._waiting) <= LARGEST_BUFFER // 2
+
+    def forget(self, task: Claimed) -> None:
+        """What became of it is written: it is no longer held."""
+        with self._lock:
+            if self._held.get(task.task_id) is task:
+                self._drop(task)
+
+    def due_for_renewal(self) -> list[Claimed]:
+        """Held tasks of whose lease a third has passed."""
+        now = time.monotonic()
+        with self._lock:
+            return [task for task in self._held.values() if task.until - now < task.lease * 2 / 3]
+
+    def held(self) -> list[Claimed]:
+        """Every task whose lease this process has."""
+        with self._lock:
+            return list(self._held.values())
+
+    def busy(self) -> int:
+        """How many tasks run or are about to."""
+        with self._lock:
+            return self._running + self._reserved
+
+    def close(self) -> list[Claimed]:
+        """No worker gets a task any more; answers those that have not begun."""
+        with self._lock:
+            self._closed = True
+            waiting, self._waiting = [entry[2] for entry in self._waiting], []
+            idle, self._idle = self._idle, deque()
+        for event in idle:
+            event.set()
+        return waiting
+
+    def _add(self, task: Claimed) -> bool:
+        self._held[task.task_id] = task
+        self._counts[task.name] += 1
+        self._order += 1
+        heapq.heappush(self._waiting, (task.priority, self._order, task))
+        if self._idle:
+            self._idle.popleft().set()
+        return True
+
+    def _drop(self, task: Claimed) -> None:
+        self._held.pop(task.task_id, None)
+        self._counts[task.name] -= 1

@@ -1,0 +1,337 @@
+"""The threads (greenlets under gevent) in which one process runs tasks: a claimer, workers, a finisher, a keeper.
+
+The claimer takes due tasks in batches, the workers run them, the finisher writes what became of them in groups while
+the next ones run, and the keeper renews leases, looks after what others left behind and fires the schedules.
+"""
+
+import logging
+import os
+import socket
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+
+from infrastructure.errors import DatabaseError, InvalidData, OutcomeUnknown
+from infrastructure.task_buffer import TaskBuffer
+from infrastructure.task_execution import about, execute
+from infrastructure.task_listener import TaskListener, owns_its_session
+from infrastructure.task_rules import Registry
+from infrastructure.task_store import Claimed, Outcome, TaskStore, Wanted
+
+logger = logging.getLogger("task_queue")
+POLL_WITH_LISTENER, POLL_ALONE = 5.0, 1.0  # seconds between looks when nobody woke us
+TEND_WITH_LISTENER, TEND_ALONE = 1.0, 5.0
+LONGEST_GROUP = 500  # outcomes written in one trip
+GIVE_WAY = 0.002  # seconds a worker runs short tasks before others get their turn
+PRUNE_EVERY = 600.0
+AT_ONCE = 20  # tasks that `run_due` claims in one trip
+UNNAMED_RUNNER = 0  # no worker process has this number: identity columns begin at 1
+
+
+class WorkerProcess:
+    """Everything that runs tasks in this process, from `start` to `stop`."""
+
+    def __init__(
+        self,
+        store: TaskStore,
+        registry: Registry,
+        *,
+        workers: int,
+        patterns: tuple[str, ...] | None,
+        address: Callable[[], str | None],
+    ) -> None:
+        """`patterns`: run only tasks whose names meet one of these; `address`: where a session of one's own is had."""
+        self._store, self._registry, self._address = store, registry, address
+        self.workers, self.patterns = workers, patterns
+        self.buffer = TaskBuffer(registry, registry.matching(patterns), workers)
+        self.worker = 0
+        self.counted = {"done": 0, "retried": 0, "failed": 0}
+        self._recent: deque[tuple[float, int]] = deque()
+        self._claims = 0
+        self._due_at: float | None = None
+        self._listener: TaskListener | None = None
+        self._outcomes: deque[Outcome] = deque()
+        # The last claim got less than it asked for: no other is made before somebody wakes us.
+        self._nothing_left = False
+        self._told, self._woken, self._stopped = threading.Event(), threading.Event(), threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._finisher: threading.Thread | None = None
+        self.paused: frozenset[str] = frozenset()
+
+    def start(self) -> None:
+        """Begins; the first contact with the database happens in the background and is repeated until it succeeds."""
+        roles: list[Callable[[], None]] = [self._keep, *[self._work] * self.workers]
+        self._threads = [threading.Thread(target=role, name="task-worker", daemon=True) for role in roles]
+        self._finisher = threading.Thread(target=self._finish, name="task-finisher", daemon=True)
+        for thread in [*self._threads, self._finisher]:
+            thread.start()
+
+    def wake(self) -> None:
+        """Something may be due."""
+        self._woken.set()
+
+    def stop(self, timeout: float) -> bool:
+        """Takes nothing new, hands back what has not begun, waits up to `timeout` seconds for the rest; whether all
+        ended. What still runs then is rescued by others once this process is gone.
+        """
+        deadline = time.monotonic() + timeout
+        self.prepare_to_stop()
+        while (busy := self.buffer.busy()) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        self._told.set()
+        if self._finisher is not None:
+            self._finisher.join(max(1.0, deadline - time.monotonic()))
+        if self._listener is not None:
+            self._listener.stop()
+        if not busy and self.worker:
+            self._quietly(lambda: self._store.leave(self.worker))
+        return not busy
+
+    def prepare_to_stop(self) -> None:
+        """Takes no new task from now on, and hands back those that have not begun."""
+        if not self._stopped.is_set():
+            self._stopped.set()
+            self._woken.set()
+            self._report([Outcome(task, "queued", back=True) for task in self.buffer.close()])
+
+    @property
+    def stopping(self) -> bool:
+        """Whether this process is about to leave: a task that would wait for long had better be postponed."""
+        return self._stopped.is_set()
+
+    def reserve(self, name: str) -> bool:
+        """Whether a worker waits for a task about to be stored as running here: `take_over` or `buffer.release` it."""
+        known_by_others = self.worker > 0 and (self._listener is None or self._listener.connected.is_set())
+        return known_by_others and name not in self.paused and self.buffer.reserve(name)
+
+    def next_token(self) -> str:
+        """A word that no other claim has: the fence against a process that lost its lease without noticing."""
+        self._claims += 1
+        return f"{self.worker}.{self._claims}"
+
+    def take_over(self, task: Claimed, stored_for: float) -> None:
+        """Runs a task that was stored as running here, `stored_for` seconds after its lease may have begun."""
+        task.until = time.monotonic() + task.lease - stored_for
+        if not self.buffer.add_reserved(task):
+            self._report([Outcome(task, "queued", back=True)])
+
+    def figures(self) -> dict[str, int]:
+        """What this process did so far and does now; `per_minute` is how many it ended in the last minute."""
+        now = time.monotonic()
+        while self._recent and self._recent[0][0] < now - 60:
+            self._recent.popleft()
+        return {**self.counted, "busy": self.buffer.busy(), "per_minute": sum(number for _, number in self._recent)}
+
+    def _work(self) -> None:
+        me = threading.Event()
+        last_pause = time.monotonic()
+        while (task := self.buffer.take(me)) is not None:
+            began = time.monotonic()
+            outcome = Outcome(task, "queued", back=True)
+            try:
+                if not self._is_still_ours(task):
+                    continue
+                outcome = execute(task, self._registry.declared[task.name])
+            finally:
+                now = time.monotonic()
+                more = self.buffer.ran(task, now - began)
+                self._report([outcome])
+            if more and not self._nothing_left and not self._woken.is_set():
+                self._woken.set()
+            if now - last_pause > GIVE_WAY:
+                time.sleep(0)
+                last_pause = time.monotonic()
+
+    def _is_still_ours(self, task: Claimed) -> bool:
+        """Without our session others may take this process for dead and its tasks for theirs: then the row decides."""
+        if self._listener is None or self._listener.connected.is_set():
+            return True
+        self._listener.connected.wait(max(0.0, task.until - time.monotonic()))
+        answer = self._quietly(lambda: self._store.tend(self.worker, [task], self.figures()))
+        return answer is not None and task.task_id in answer["kept"]
+
+    def _report(self, outcomes: list[Outcome]) -> None:
+        self._outcomes.extend(outcomes)
+        if outcomes and not self._told.is_set():
+            self._told.set()
+
+    def _finish(self) -> None:
+        while True:
+            self._told.wait()
+            self._told.clear()
+            while self._outcomes:
+                group = [self._outcomes.popleft() for _ in range(min(LONGEST_GROUP, len(self._outcomes)))]
+                if not self._write(group):
+                    self._outcomes.extendleft(reversed(group))
+                    time.sleep(1)
+            if self._stopped.is_set() and not self.buffer.busy() and not self._outcomes:
+                return
+
+    def _write(self, group: list[Outcome]) -> bool:
+        """Whether the outcomes are written, or never will be."""
+        try:
+            kept = self._store.finish(group)
+        except InvalidData:
+            if len(group) == 1 and group[0].result is None and group[0].error is None:
+                raise
+            # One of them holds what the database cannot store: each alone, without what it wanted to tell.
+            logger.exception("the result of a task cannot be stored")
+            return all(self._write([replace(outcome, result=None, error=None)]) for outcome in group)
+        except DatabaseError as error:
+            logger.warning("outcomes of %d tasks wait for the database: %s", len(group), type(error).__name__)
+            return False
+        self._count(group, kept)
+        for outcome in group:
+            self.buffer.forget(outcome.claimed)
+            if outcome.claimed.task_id not in kept:
+                logger.warning("a task's lease was lost before it ended", extra=about(outcome.claimed))
+        return True
+
+    def _count(self, group: list[Outcome], kept: set[int]) -> None:
+        soonest = None
+        for outcome in group:
+            if outcome.claimed.task_id not in kept:
+                continue
+            if outcome.state == "queued":
+                self.counted["retried"] += not outcome.back
+                soonest = outcome.after if soonest is None else min(soonest, outcome.after)
+            else:
+                self.counted["done" if outcome.state == "done" else "failed"] += 1
+        self._recent.append((time.monotonic(), len(kept)))
+        if soonest is not None:
+            self._due_at = min(self._due_at or float("inf"), time.monotonic() + soonest)
+            self._woken.set()
+
+    def _claim(self) -> None:
+        undo: str | None = None
+        while not self._stopped.is_set():
+            self._woken.clear()
+            wanted, complete = self.buffer.wanted()
+            if not wanted:
+                self._woken.wait(POLL_ALONE)
+                continue
+            token, asked_at = self.next_token(), time.monotonic()
+            try:
+                tasks, next_due = self._store.claim(self.worker, token, wanted, undo)
+                undo = None
+            except DatabaseError as error:
+                undo = token if isinstance(error, OutcomeUnknown) else undo
+                logger.warning("tasks cannot be claimed: %s", type(error).__name__)
+                self._stopped.wait(POLL_ALONE)
+                continue
+            self._nothing_left = complete and len(tasks) < min(part.most for part in wanted)
+            for task in tasks:
+                task.until = asked_at + task.lease
+            self._report([Outcome(task, "queued", back=True) for task in self.buffer.add(tasks)])
+            if self._nothing_left or not tasks:
+                self._woken.wait(self._pause(next_due))
+
+    def _pause(self, next_due: float | None) -> float:
+        """Seconds until a look is due though nobody wakes us."""
+        poll = POLL_WITH_LISTENER if self._listener is not None else POLL_ALONE
+        retry = self._due_at - time.monotonic() if self._due_at is not None else poll
+        if retry <= 0:
+            self._due_at, retry = None, 0.0
+        return max(0.0, min(poll, poll if next_due is None else next_due, retry))
+
+    def _keep(self) -> None:
+        if not self._join():
+            return
+        claimer = threading.Thread(target=self._claim, name="task-claimer", daemon=True)
+        claimer.start()
+        every = TEND_ALONE if self._listener is None else TEND_WITH_LISTENER
+        schedules_due = time.monotonic()
+        prune_due = time.monotonic() + PRUNE_EVERY / 2
+        while self.buffer.held() or not self._stopped.is_set():
+            if self._stopped.wait(every):
+                time.sleep(every)  # what still runs keeps its lease until its end
+            self._quietly(self._tend)
+            if self._stopped.is_set():
+                continue
+            if time.monotonic() >= schedules_due:
+                schedules_due = time.monotonic() + (self._quietly(self._fire) or 30.0)
+            if time.monotonic() >= prune_due:
+                prune_due = time.monotonic() + PRUNE_EVERY
+                self._quietly(self._store.prune)
+
+    def _join(self) -> bool:
+        """Registers this process, and listens where that is possible; False when it was stopped before."""
+        while not self._stopped.is_set():
+            try:
+                address = self._address()
+                locked = address is not None and owns_its_session(address)
+                self.worker = self._register(locked)
+            except (DatabaseError, psycopg.Error) as error:
+                logger.warning("the queue waits for the database: %s", type(error).__name__)
+                self._stopped.wait(1)
+                continue
+            if locked:
+                self._listener = TaskListener(lambda: self._address() or "", self.wake)
+                self._listener.start(self.worker)
+                self._listener.connected.wait(5)
+            return True
+        return False
+
+    def _register(self, locked: bool) -> int:
+        names = None if self.patterns is None else " ".join(self.patterns)
+        return self._store.register(
+            host=socket.gethostname(), process=os.getpid(), workers=self.workers, names=names, locked=locked
+        )
+
+    def _tend(self) -> None:
+        due = self.buffer.due_for_renewal()
+        asked_at = time.monotonic()
+        answer = self._store.tend(self.worker, due, self.figures())
+        kept = set(answer["kept"])
+        for task in due:
+            task.until = asked_at + task.lease if task.task_id in kept else 0.0
+        self.paused = frozenset(answer["paused"])
+        if answer["rescued"]:
+            logger.warning("%d tasks of a process that died are back in the queue", answer["rescued"])
+            self.wake()
+        if not answer["known"] and not self._stopped.is_set():
+            logger.warning("this process was taken for dead; it goes on under a new number")
+            self.worker = self._register(self._listener is not None)
+            if self._listener is not None:
+                self._listener.become(self.worker)
+
+    def _fire(self) -> float:
+        wanted = [s for s in self._registry.schedules.values() if s.name in self.buffer.names]
+        if not wanted:
+            return 30.0
+        due = self._store.fire_schedules(self._registry.due(wanted))
+        return 30.0 if due is None else max(0.05, min(30.0, due))
+
+    def _quietly(self, ask: Callable[[], Any]) -> Any:
+        """The answer, or None when the database does not give one: it is asked again soon."""
+        try:
+            return ask()
+        except DatabaseError as error:
+            logger.warning("the queue's upkeep waits for the database: %s", type(error).__name__)
+            return None
+
+
+def run_due(store: TaskStore, registry: Registry) -> int:
+    """Runs what is due in this thread until nothing is, one after the other; how many ended (a retry counts again)."""
+    names, ran = registry.matching(None), 0
+    while names:
+        token = f"{UNNAMED_RUNNER}.{uuid.uuid4().hex}"
+        tasks, _ = store.claim(UNNAMED_RUNNER, token, [Wanted(names, AT_ONCE)])
+        if not tasks:
+            break
+        waiting = deque(tasks)
+        try:
+            while waiting:
+                store.finish([execute(waiting[0], registry.declared[waiting[0].name])])
+                waiting.popleft()
+                ran += 1
+        finally:
+            if waiting:
+                store.finish([Outcome(task, "queued", back=True) for task in waiting])
+    return ran

@@ -1,0 +1,180 @@
+"""What the queue promises, on each of the three ways to the database."""
+
+import datetime as dt
+
+import pytest
+
+import database_pool
+import task_queue
+from task_queue import PermanentFailure, Postpone, TemporaryFailure
+
+pytestmark = pytest.mark.usefixtures("backend")
+
+
+def row(task_id):
+    return database_pool.execute_query("tasks", filters={"task_id_eq": task_id}).data[0]
+
+
+def make_due(backend, task_id):
+    """The pause before the next try is over."""
+    backend.sql.execute("update tasks set run_at = now() where task_id = %s", (task_id,))
+
+
+def test_a_task_runs_once_and_keeps_its_result(tried):
+    name = tried.task(lambda what: {"said": what.upper()})
+    task_id = tried.ask(name, "grüße, नमस्ते")
+    task_queue.run_due_tasks()
+    task_queue.run_due_tasks()
+    done = row(task_id)
+    assert tried.ran == {"grüße, नमस्ते": 1}
+    assert (done["state"], done["attempts"], done["result"]) == ("done", 1, {"said": "GRÜSSE, नमस्ते"})
+    assert done["lease_token"] is None and done["finished_at"] is not None
+
+
+def test_a_task_exists_exactly_if_its_transaction_does(tried):
+    name = tried.task()
+    with pytest.raises(ZeroDivisionError), database_pool.transaction() as tx:
+        task_queue.enqueue(tx, name, what="lost")
+        raise ZeroDivisionError
+    task_queue.run_due_tasks()
+    assert tried.ran == {}
+
+
+def test_many_tasks_are_stored_in_one_transaction(tried):
+    name = tried.task()
+    with database_pool.transaction() as tx:
+        ids = task_queue.enqueue_many(tx, name, [{"what": number} for number in range(300)])
+    assert task_queue.run_due_tasks() == 300
+    assert len(set(ids)) == 300 and set(tried.ran.values()) == {1} and len(tried.ran) == 300
+
+
+def test_the_more_urgent_goes_first_and_equals_in_their_order(tried):
+    name = tried.task()
+    for what, priority in (("low", 3), ("first", 1), ("medium", 2), ("second", 1)):
+        tried.ask(name, what, priority=priority)
+    task_queue.run_due_tasks()
+    assert tried.order == ["first", "second", "medium", "low"]
+
+
+def test_a_delayed_task_waits_for_its_time(tried, backend):
+    name = tried.task()
+    task_id = tried.ask(name, run_at=dt.datetime.now(dt.UTC) + dt.timedelta(hours=1))
+    assert task_queue.run_due_tasks() == 0
+    make_due(backend, task_id)
+    assert task_queue.run_due_tasks() == 1
+
+
+def test_while_one_with_the_key_waits_another_is_not_made(tried):
+    name = tried.task()
+    first = tried.ask(name, "first", unique_key="sweep")
+    tried.ask(name, "second", unique_key="sweep")
+    with database_pool.transaction() as tx:
+        task_queue.enqueue_many(tx, name, [{"what": "third"}, {"what": "other"}], unique_keys=["sweep", "sweep 2"])
+    task_queue.run_due_tasks()
+    assert tried.ran == {"first": 1, "other": 1} and row(first)["state"] == "done"
+    tried.ask(name, "again", unique_key="sweep")
+    task_queue.run_due_tasks()
+    assert tried.ran["again"] == 1
+
+
+def test_a_temporary_failure_is_tried_again_later_and_later_until_it_is_a_dead_letter(tried, backend):
+    def fail(what):
+        raise TemporaryFailure("The provider is busy.")
+
+    task_id = tried.ask(tried.task(fail, attempts=3))
+    waits = []
+    for _ in range(3):
+        task_queue.run_due_tasks()
+        now = row(task_id)
+        waits.append((now["run_at"] - dt.datetime.now(dt.UTC)).total_seconds())
+        make_due(backend, task_id)
+    assert (now["state"], now["attempts"], now["last_error"]) == ("dead", 3, "The provider is busy.")
+    assert 0.5 < waits[0] < 3 and 5 < waits[1] < 11
+
+
+def test_the_providers_own_wish_decides_when(tried):
+    def fail(what):
+        raise TemporaryFailure("Too many requests.", retry_after=600)
+
+    task_id = tried.ask(tried.task(fail))
+    task_queue.run_due_tasks()
+    assert 500 < (row(task_id)["run_at"] - dt.datetime.now(dt.UTC)).total_seconds() <= 600
+
+
+def test_a_permanent_failure_is_a_dead_letter_at_once(tried):
+    def fail(what):
+        raise PermanentFailure("The number is not on WhatsApp.")
+
+    task_id = tried.ask(tried.task(fail))
+    task_queue.run_due_tasks()
+    now = row(task_id)
+    assert (now["state"], now["attempts"], now["last_error"]) == ("dead", 1, "The number is not on WhatsApp.")
+
+
+def test_postponing_costs_no_attempt(tried):
+    until = dt.datetime.now(dt.UTC) + dt.timedelta(hours=2)
+
+    def wait(what):
+        raise Postpone(until=until)
+
+    task_id = tried.ask(tried.task(wait))
+    task_queue.run_due_tasks()
+    now = row(task_id)
+    assert (now["state"], now["attempts"]) == ("queued", 0)
+    assert abs((now["run_at"] - until).total_seconds()) < 5
+
+
+def test_an_unexpected_error_is_tried_again_and_its_message_stays_in_the_log(tried):
+    task_id = tried.ask(tried.task(lambda what: 1 / 0))
+    task_queue.run_due_tasks()
+    now = row(task_id)
+    assert now["state"] == "queued" and "ZeroDivisionError" in now["last_error"]
+    assert str(task_id) in now["last_error"]
+
+
+@pytest.mark.parametrize("result", ["text", {"text": "\0"}, {"number": float("nan")}, {"half": "\ud800"}, {1: {2, 3}}])
+def test_a_result_that_cannot_be_stored_costs_nobody_else_theirs(tried, result):
+    odd, plain = tried.task(lambda what: result), tried.task(lambda what: {"fine": True})
+    ids = [tried.ask(odd), tried.ask(plain)]
+    task_queue.run_due_tasks()
+    assert [row(task_id)["state"] for task_id in ids] == ["done", "done"]
+    assert row(ids[1])["result"] == {"fine": True}
+
+
+def test_a_paused_name_is_left_alone(tried, backend):
+    name, other = tried.task(), tried.task()
+    backend.sql.execute("insert into task_pauses (name) values (%s)", (name,))
+    tried.ask(name, "paused")
+    tried.ask(other, "goes on")
+    task_queue.run_due_tasks()
+    assert tried.ran == {"goes on": 1}
+    backend.sql.execute("delete from task_pauses")
+    task_queue.run_due_tasks()
+    assert tried.ran["paused"] == 1
+
+
+def test_whose_lease_ran_out_may_no_longer_say_what_became_of_it(tried, backend):
+    def lose(what):
+        backend.sql.execute("update tasks set lease_token = 'somebody else' where task_id = %s", (ids[0],))
+        return {"stale": True}
+
+    ids = [tried.ask(tried.task(lose))]
+    task_queue.run_due_tasks()
+    now = row(ids[0])
+    assert now["state"] == "running" and now["result"] is None
+
+
+def test_the_pace_is_kept_over_all_callers():
+    bucket = f"tests {dt.datetime.now(dt.UTC).timestamp()}"
+    waits = [task_queue._store().take_turn(bucket, 10, 2) for _ in range(5)]
+    assert waits[:2] == [0, 0]
+    assert 0 < waits[2] <= 0.1 and 0.1 < waits[4] <= 0.3
+
+
+def test_the_figures_tell_what_waits(tried, backend):
+    name = tried.task(lambda what: 1 / 0)
+    tried.ask(name, priority=3)
+    figures = task_queue.task_queue.statistics()
+    assert figures["names"][name] == {"queued": 1} and figures["states"]["queued"] >= 1
+    assert figures["oldest_seconds"] >= 0 and figures["process"]["running"] is False
+    task_queue.run_due_tasks()

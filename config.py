@@ -137,8 +137,9 @@ class Settings:
         secret=True)
 
     redis_url: str | None = _setting(
-        "redis", parse.url("redis", "rediss", "unix", example="redis://localhost:6379/0"), None,
-        "Cache, limits and sessions shared by all processes.", "redis://localhost:6379/0", secret=True,
+        "redis", parse.redis_url, None,
+        "Cache and limits shared by all processes and machines: redis://, rediss:// (TLS), unix://, "
+        "redis+sentinel://host,host/service or redis+cluster://host,host.", "redis://localhost:6379/0", secret=True,
         needed=True)
 
     clerk_secret_key: str | None = _setting(

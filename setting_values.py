@@ -110,6 +110,29 @@ def url(*schemes: str, example: str, bare: bool = False) -> Parser:
     return parse
 
 
+def redis_url(value: str) -> str:
+    """One server, one behind a socket, or several hosts: Sentinels with the name of their service, or a cluster."""
+    wanted = ("write redis://localhost:6379/0 or redis://:password@host:6379/0 (rediss:// for TLS), "
+              "unix:///path/to/socket, redis+sentinel://:password@host:26379,host:26379/service/0 or redis+cluster://host:6379,host:6379")
+    parts = urlsplit(value)
+    kind = parts.scheme.removeprefix("rediss").removeprefix("redis")
+    if parts.scheme == "unix":
+        right = bool(parts.path)
+    else:
+        hosts = parts.netloc.rpartition("@")[2].split(",")
+        path = {"": r"(/\d{0,2})?", "+sentinel": r"/[\w.-]+(/\d{1,2})?", "+cluster": "/?"}.get(kind)
+        right = (path is not None and re.fullmatch(path, parts.path) is not None
+                 and all(_is_host(host) for host in hosts) and (len(hosts) == 1 or kind != ""))
+    if not right or re.search(r"[\s\x00-\x1f]", value):
+        raise ValueError(wanted)
+    return value
+
+
+def _is_host(written: str) -> bool:
+    match = re.fullmatch(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?", written)
+    return match is not None and 0 < int(match[1] or 1) < 65536
+
+
 def several(item: Parser) -> Parser:
     return lambda value: tuple(item(part.strip()) for part in value.split(",") if part.strip())
 

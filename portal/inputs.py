@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import ErrorDetails
 from stdnum.exceptions import InvalidChecksum
 from stdnum.exceptions import ValidationError as NumberError
-from stdnum.in_ import gstin, pan
+from stdnum.in_ import aadhaar, gstin, pan
 
 from portal.formats import ascii_digits, compact, parse_date, parse_money, parse_phone, parse_vehicle, today
 
@@ -26,6 +26,8 @@ INVISIBLE = dict.fromkeys(map(ord, "\u200b\u2060\ufeff"))  # not the joiners, wh
 OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 WORD_BREAKS = re.compile(r"[\s\x01-\x2f:-@\[-`{-~]+")  # as the SQL function search_vector parts words
 MOST_WORDS = 8
+# Twelve digits in groups as people write them, not the middle of a longer number.
+LIKE_AADHAAR = re.compile(r"(?<![0-9+])[2-9][0-9]{3}[ \u00a0-]?[0-9]{4}[ \u00a0-]?[0-9]{4}(?![0-9])")
 
 
 class Input(BaseModel):
@@ -58,6 +60,19 @@ def _one_line(text: str) -> str:
 
 def _lines(text: str) -> str:
     return _printable(text.replace("\r\n", "\n").replace("\r", "\n")).strip()
+
+
+def mask_aadhaar(text: str) -> str:
+    """The text with every Aadhaar number in it (12 digits with a right check digit) cut to its last four digits.
+
+    No more may be kept: UIDAI's rule of 2018, for insurance business IRDAI's circular of 29/01/2019.
+    """
+    return LIKE_AADHAAR.sub(_masked, ascii_digits(text)) if LIKE_AADHAAR.search(ascii_digits(text)) else text
+
+
+def _masked(found: re.Match[str]) -> str:
+    digits = compact(found[0])
+    return f"XXXX XXXX {digits[-4:]}" if aadhaar.is_valid(digits) else found[0]
 
 
 def _has_letter(text: str) -> str:
@@ -97,6 +112,13 @@ def _pin(text: str) -> str:
     if not re.fullmatch(r"[1-9][0-9]{5}", digits):
         raise ValueError("A PIN code has 6 digits, for example 400001.")
     return digits
+
+
+def _ifsc(text: str) -> str:
+    code = compact(ascii_digits(text[:40]))
+    if not re.fullmatch(r"[A-Z]{4}0[A-Z0-9]{6}", code):
+        raise ValueError("An IFSC has four letters, a zero and six letters or digits, for example HDFC0001234.")
+    return code
 
 
 def _amount(value: Any) -> Any:
@@ -139,13 +161,23 @@ def _ticked(value: Any) -> Any:
     return False if value is None else value
 
 
-ShortText = Annotated[str, Field(max_length=SHORT), AfterValidator(_one_line)]
-Name = Annotated[str, Field(max_length=SHORT), AfterValidator(_one_line), AfterValidator(_has_letter)]
-LongText = Annotated[str, Field(max_length=LONG), AfterValidator(_lines)]
+# Texts lose what may not be kept. A number of somebody's making (policy, chassis, payment) or one that is searched for
+# may look like an Aadhaar number by chance, and stays as it is.
+ShortText = Annotated[str, Field(max_length=SHORT), AfterValidator(_one_line), AfterValidator(mask_aadhaar)]
+ReferenceText = Annotated[str, Field(max_length=SHORT), AfterValidator(_one_line)]
+Name = Annotated[
+    str,
+    Field(max_length=SHORT),
+    AfterValidator(_one_line),
+    AfterValidator(_has_letter),
+    AfterValidator(mask_aadhaar),
+]
+LongText = Annotated[str, Field(max_length=LONG), AfterValidator(_lines), AfterValidator(mask_aadhaar)]
 PhoneNumber = Annotated[str, Field(max_length=SHORT), AfterValidator(parse_phone)]
 EmailAddress = Annotated[str, Field(max_length=254), AfterValidator(_email)]
 Pan = Annotated[str, Field(max_length=SHORT), AfterValidator(_pan)]
 Gstin = Annotated[str, Field(max_length=SHORT), AfterValidator(_gstin)]
+Ifsc = Annotated[str, Field(max_length=SHORT), AfterValidator(_ifsc)]
 Pin = Annotated[str, Field(max_length=SHORT), AfterValidator(_pin)]
 VehicleNumber = Annotated[str, Field(max_length=SHORT), AfterValidator(parse_vehicle)]
 Money = Annotated[Decimal, BeforeValidator(_amount), Field(ge=0, max_digits=14, decimal_places=2)]

@@ -17,6 +17,7 @@ from portal.inputs import (
     PhoneNumber,
     Pin,
     RecordId,
+    ReferenceText,
     ShortText,
     Version,
 )
@@ -157,7 +158,7 @@ class ClientFilter(Input):
     """What the list of clients may be narrowed by."""
 
     show: Show = "all"
-    q: ShortText | None = None
+    q: ReferenceText | None = None
     agent_id: RecordId | None = None
     city: ShortText | None = None
     group: ShortText | None = None

@@ -4,12 +4,12 @@ import re
 from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
-from flask import request
+from flask import flash, request
 from pydantic import BaseModel, ValidationError
 
 from portal.errors import PortalError
 from portal.formats import for_editing
-from portal.inputs import explain
+from portal.inputs import explain, mask_aadhaar
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -74,7 +74,18 @@ def submitted(model: type[Model]) -> SubmittedForm[Model]:
     except ValidationError as problem:
         for name, sentence in explain(problem, model).items():
             form.add_error(name, sentence)
+    _tell_what_was_masked(form)
     return form
+
+
+def _tell_what_was_masked(form: SubmittedForm[Model]) -> None:
+    """Aadhaar numbers are cut to their last four digits by the field types; whoever typed one hears of it."""
+    kept = form.data.model_dump() if form.data is not None else {}
+    for name, value in kept.items():
+        typed = form.values.get(name)
+        if isinstance(typed, str) and isinstance(value, str) and value != typed and mask_aadhaar(typed) != typed:
+            form.values[name] = value
+            flash("An Aadhaar number was cut to its last four digits: no more of it may be kept.", "warn")
 
 
 def prefilled(content: Mapping[str, Any]) -> SubmittedForm[Any]:

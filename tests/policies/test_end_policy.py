@@ -4,23 +4,7 @@ import pytest
 
 from database_pool import execute_query
 from portal.formats import today
-from tests.cast import sign_in
-from tests.policies.book import add, days_from_today, errors, make_book, stored, trail
-
-
-@pytest.fixture(scope="module")
-def book(app):
-    return make_book()
-
-
-@pytest.fixture(scope="module")
-def manager(app, book):
-    return sign_in(app, "manager")
-
-
-@pytest.fixture(scope="module")
-def clerk(app, book):
-    return sign_in(app, "staff")
+from tests.policies.book import add, days_from_today, errors, stored, trail
 
 
 def press(browser, policy_id, what, **typed):

@@ -8,27 +8,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.cast import sign_in
-from tests.policies.book import add, details, errors, make_book, persons, stored, trail
+from tests.policies.book import add, details, errors, persons, stored, trail
 
 HEALTH_COLUMNS = ("plan", "floater_sum_insured", "floater_bonus", "floater_deductible")
 # What completing is meant to change.
 CHANGED = {"state", "policy_number", "number_key", "waiting_for", "version", "updated_at"}
-
-
-@pytest.fixture(scope="module")
-def book(app):
-    return make_book()
-
-
-@pytest.fixture(scope="module")
-def accountant(app, book):
-    return sign_in(app, "accounts")
-
-
-@pytest.fixture(scope="module")
-def clerk(app, book):
-    return sign_in(app, "staff")
 
 
 def test_a_policy_without_a_number_is_saved_as_pending_with_what_it_waits_for(clerk, book):

@@ -8,12 +8,7 @@ import pytest
 from database_pool import execute_query, transaction
 from portal.formats import now
 from tests.cast import sign_in
-from tests.policies.book import add, days_from_today, make_book, stored
-
-
-@pytest.fixture(scope="module")
-def book(app):
-    return make_book()
+from tests.policies.book import add, days_from_today, stored
 
 
 @pytest.fixture

@@ -1,14 +1,14 @@
 """The whole demo book, client by client: the same seed, day and number of clients give the same book."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from datetime import date, timedelta
 from random import Random
-from typing import Any
 
 from portal.demo.families import Registry
 from portal.demo.products import Product, pick_product
 from portal.demo.records import ClientFile
 from portal.demo.terms import Terms
+from portal.settings.queries import TradeRules
 
 # Policies sold to one client in all the years, of a hundred clients.
 POLICIES_PER_CLIENT = ((1, 52), (2, 25), (3, 12), (4, 6), (5, 3), (6, 1.3), (7, 0.5), (8, 0.2))
@@ -19,10 +19,10 @@ ONCE = frozenset({"floater", "top-up", "accident", "group", "home", "small busin
 class Book:
     """Streams the clients of a demo agency; nothing of a client is kept once it is handed out."""
 
-    def __init__(self, seed_number: int, today: date, gst_rules: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, seed_number: int, today: date, rules: TradeRules) -> None:
         self._rng = Random(f"demo book {seed_number}")
         self._registry = Registry(self._rng, today)
-        self._terms = Terms(self._rng, today, gst_rules)
+        self._terms = Terms(self._rng, today, rules)
 
     def files(self, clients: int) -> Iterator[ClientFile]:
         for _ in range(clients):

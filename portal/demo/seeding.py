@@ -22,7 +22,7 @@ from portal.demo.products import CLERKS
 from portal.demo.records import ClientFile
 from portal.demo.writing import Ids, write_files, write_masters
 from portal.errors import Refused
-from portal.settings.queries import gst_rules, setting
+from portal.settings.queries import setting, trade_rules
 from portal.staff import passwords
 from portal.staff import queries as staff
 from portal.staff.inputs import Invitation, Role
@@ -224,7 +224,7 @@ def _take_over(stored: dict[str, Any]) -> tuple[_Run, Ids, list[SignIn]]:
 
 def _chunks_to_come(run: _Run) -> Iterator[list[ClientFile]]:
     """The clients not written yet, some at a time, so that the largest book needs no more memory than a small one."""
-    files = Book(run.seed_number, run.today, gst_rules()).files(run.clients)
+    files = Book(run.seed_number, run.today, trade_rules()).files(run.clients)
     to_come = islice(files, run.written, None)
     while chunk := list(islice(to_come, CLIENTS_AT_ONCE)):
         yield chunk

@@ -1,7 +1,6 @@
 """Policies through the years: sold once, then renewed or lost, term by term up to the day of seeding."""
 
 from calendar import monthrange
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -13,7 +12,9 @@ from portal.demo import covers, vehicles
 from portal.demo.products import PRODUCT, Insurer, Product, pick_insurer
 from portal.demo.records import ClientFile, Cover, Row, Term
 from portal.formats import OFFICE_ZONE
+from portal.policies.commission_terms import CommissionTerms, choose_commission
 from portal.policies.premium import Tax, calculate, choose_tax, commission
+from portal.settings.queries import TradeRules
 
 # Of a hundred sales, in which month cover starts: financial-year end and the festival season lead.
 MONTH_WEIGHTS = (85, 80, 125, 80, 75, 75, 75, 80, 82, 92, 84, 67)
@@ -21,7 +22,6 @@ WINDOW_DAYS = 967  # 01/04/2024 to 23/11/2026: three financial years and nearly 
 GRACE_DAYS = {"health": 30, "life": 30}
 UNDECIDED_DAYS = 10  # how long a motor or fire policy that ran out stays on the list before it counts as lost
 EARLY_DAYS = 20  # renewals are written at most so long before the day
-GST_INCLUSIVE_FROM = date(2025, 10, 1)
 # fmt: off
 LOST_REASONS = (("price", 26), ("insurer switch", 18), ("no response", 26), ("moved agent", 18),
                 ("claim unhappy", 8), ("other", 4))
@@ -45,13 +45,14 @@ class _Chain:
 
 
 class Terms:
-    """Writes terms into clients' files. `gst_rules` are rows of the table of that name; `today` is the office's day."""
+    """Writes terms into clients' files by the rules of the trade; `today` is the office's day."""
 
-    def __init__(self, rng: Random, today: date, gst_rules: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, rng: Random, today: date, rules: TradeRules) -> None:
         self._rng = rng
         self._today = today
-        self._rules = gst_rules
+        self._rules = rules
         self._taxes: dict[tuple[str, date, bool], Tax] = {}
+        self._commissions: dict[tuple[str, str, date, str], CommissionTerms] = {}
         self._days = _days_until(today)
 
     def first_day(self) -> date:
@@ -66,8 +67,10 @@ class Terms:
 
     def sell(self, file: ClientFile, product: Product, start: date) -> None:
         """One policy sold to the client with cover from `start`, and what became of it each year since."""
-        maker = vehicles if product.line == "motor" else covers
-        cover = maker.first_cover(self._rng, product, file, start)
+        if product.line == "motor":
+            cover = vehicles.first_cover(self._rng, product, file, start, self._rules)
+        else:
+            cover = covers.first_cover(self._rng, product, file, start)
         chain = _Chain(pick_insurer(self._rng, product), _serial(file))
         business = self._how_it_came(product, cover)
         follows: int | None = None
@@ -85,7 +88,10 @@ class Terms:
                 chain.insurer = pick_insurer(self._rng, PRODUCT[cover.product], but=chain.insurer.short_name)
                 business = "roll over"
             claimed = self._rng.random() < PRODUCT[cover.product].claim_rate
-            cover = maker.next_cover(self._rng, cover, claimed=claimed, start=start)
+            if product.line == "motor":
+                cover = vehicles.next_cover(self._rng, cover, self._rules, claimed=claimed, start=start)
+            else:
+                cover = covers.next_cover(self._rng, cover, claimed=claimed, start=start)
 
     def _how_it_came(self, product: Product, cover: Cover) -> str:
         """The business type of a first term: a life policy begun elsewhere goes on here, others may roll over."""
@@ -190,11 +196,7 @@ class Terms:
         tax = self._tax(product, start, cover.third_party > 0)
         net, addon, third_party = Decimal(cover.net), Decimal(cover.addon), Decimal(cover.third_party)
         premium = calculate(net, addon, third_party, gst_rate=tax.rate, gst_tp_rate=tax.tp_rate)
-        percent = Decimal(str(product.commission))
-        if business == "new" and product.first_year_commission:
-            percent = Decimal(str(product.first_year_commission))
-        if chain.insurer.includes_gst and not tax.rate and start >= GST_INCLUSIVE_FROM:
-            percent = round(percent / Decimal("1.18"), 2)
+        terms = self._commission(product, chain.insurer, start, business)
         return {
             "net_premium": net,
             "addon_premium": addon,
@@ -204,8 +206,13 @@ class Terms:
             "gst_reason": tax.reason,
             "gst_amount": premium.gst,
             "gross_premium": premium.gross,
-            "commission_rate": percent,
-            "commission_amount": commission(net, addon, rate=percent),
+            "commission_rate": terms.rate,
+            "commission_tp_rate": terms.tp_rate,
+            "commission_gst_rate": terms.gst_rate,
+            "commission_reason": terms.reason,
+            "commission_amount": commission(
+                net, addon, third_party, rate=terms.rate, tp_rate=terms.tp_rate, gst_rate=terms.gst_rate
+            ),
             "commission_received": self._rng.random() < _commission_received((self._today - start).days),
         }
 
@@ -213,7 +220,7 @@ class Terms:
         key = product.key, start, has_third_party
         if key not in self._taxes:
             self._taxes[key] = choose_tax(
-                self._rules,
+                self._rules.of("gst"),
                 line=product.line,
                 subtype=product.subtype,
                 is_group=product.is_group,
@@ -221,6 +228,20 @@ class Terms:
                 has_third_party=has_third_party,
             )
         return self._taxes[key]
+
+    def _commission(self, product: Product, insurer: Insurer, start: date, business: str) -> CommissionTerms:
+        key = product.key, insurer.name, start, business
+        if key not in self._commissions:
+            self._commissions[key] = choose_commission(
+                self._rules,
+                insurer=insurer.name,
+                line=product.line,
+                subtype=product.subtype,
+                business_type=business,
+                on=start,
+                is_exempt=self._tax(product, start, False).rate == 0,
+            )
+        return self._commissions[key]
 
 
 def _serial(file: ClientFile) -> int:

@@ -1,12 +1,13 @@
 """Motor covers: which vehicle, its value and no-claim bonus, and the third party premium of the tariff."""
 
-from datetime import date
+from datetime import date, timedelta
 from random import Random
 
 from portal.demo.places import vehicle_number
 from portal.demo.products import PRODUCT, Product
 from portal.demo.records import ClientFile, Cover, Row, lognormal, rounded, year_after
-from portal.policies.renewal import NO_CLAIM_BONUS
+from portal.policies.motor import WEIGHED, ladder, next_bonus, tariff_premium
+from portal.settings.queries import TradeRules
 
 # fmt: off
 # Make and model, size, price new in rupees. The size is what the tariff asks for: cc, or kg laden for goods carriers.
@@ -42,16 +43,6 @@ MODELS: dict[str, tuple[Models, tuple[float, ...]]] = {
 }
 # fmt: on
 
-# Third party premium by upper limit of size: bajajallianz.com and todaystrend.in, the tariff in force in 2026.
-YEARLY_TARIFF = {
-    "private car": ((1000, 2_094), (1500, 3_416), (99_999, 7_897)),
-    "two-wheeler": ((75, 538), (150, 714), (350, 1_366), (99_999, 2_804)),
-    "goods carriage": ((7_500, 16_049), (12_000, 27_186), (20_000, 35_313)),
-}
-NEW_VEHICLE_TARIFF = {
-    "private car": ((1000, 6_521), (1500, 10_640), (99_999, 24_596)),
-    "two-wheeler": ((75, 2_901), (150, 3_851), (350, 7_365), (99_999, 15_117)),
-}
 # Own damage premium by engine, medians of the catalogue's "car".
 CAR_OWN_DAMAGE = ((1000, 6_100), (1500, 8_900), (99_999, 19_500))
 THIRD_PARTY_YEARS = {"new car": 3, "new bike": 5}
@@ -59,7 +50,7 @@ AFTER_BUNDLE = {"new car": "car own damage", "new bike": "bike own damage"}
 PACKAGE = {"car own damage": "car", "bike own damage": "bike"}
 
 
-def first_cover(rng: Random, product: Product, file: ClientFile, start: date) -> Cover:
+def first_cover(rng: Random, product: Product, file: ClientFile, start: date, rules: TradeRules) -> Cover:
     """A vehicle bought or taken over, insured from `start`."""
     models, weights = MODELS[product.subtype]
     model, size, price = rng.choices(models, weights)[0]
@@ -76,18 +67,18 @@ def first_cover(rng: Random, product: Product, file: ClientFile, start: date) ->
         "engine_number": f"DEMO{rng.randrange(10**8):08d}",
         "make_model": model,
         "year_of_manufacture": start.year - age,
-        "cubic_capacity": None if product.subtype == "goods carriage" else size,
+        "cubic_capacity": None if product.subtype in WEIGHED else size,
+        "gross_weight": size if product.subtype in WEIGHED else None,
         "insured_declared_value": None if liability_only else value,
-        "no_claim_bonus": 0 if is_new or liability_only else rng.choice(NO_CLAIM_BONUS[: min(age, 5) + 1]),
+        "no_claim_bonus": 0 if is_new or liability_only else rng.choice([0, *ladder(rules, start)][: min(age, 5) + 1]),
         "own_damage_to": None if liability_only else year_after(start),
         "third_party_to": year_after(start, THIRD_PARTY_YEARS.get(product.key, 1)),
     }
-    tariff = NEW_VEHICLE_TARIFF if is_new else YEARLY_TARIFF
     return Cover(
         product.key,
         net,
         _addon(rng, product, net, age),
-        _by_size(tariff[product.subtype], size),
+        _tariff(rules, product.subtype, size, start, THIRD_PARTY_YEARS.get(product.key, 1)),
         sum_insured=detail["insured_declared_value"],
         asset=detail["vehicle_number"],
         member=_owner(rng, file),
@@ -98,7 +89,7 @@ def first_cover(rng: Random, product: Product, file: ClientFile, start: date) ->
     )
 
 
-def next_cover(rng: Random, cover: Cover, *, claimed: bool, start: date) -> Cover:
+def next_cover(rng: Random, cover: Cover, rules: TradeRules, *, claimed: bool, start: date) -> Cover:
     """The same vehicle a year older: less value and premium, the next step of no-claim bonus or none after a claim.
 
     A new vehicle's third party cover runs on for years, so its renewals are own damage alone until that ends.
@@ -108,7 +99,7 @@ def next_cover(rng: Random, cover: Cover, *, claimed: bool, start: date) -> Cove
     third_party = 0 if key in PACKAGE else cover.third_party
     if key in PACKAGE and detail["third_party_to"] < start:
         key = PACKAGE[key]
-        third_party = _by_size(YEARLY_TARIFF[detail["vehicle_class"]], detail["cubic_capacity"])
+        third_party = _tariff(rules, detail["vehicle_class"], detail["cubic_capacity"], start)
     product = PRODUCT[key]
     if third_party:
         detail["third_party_to"] = year_after(start)
@@ -118,7 +109,9 @@ def next_cover(rng: Random, cover: Cover, *, claimed: bool, start: date) -> Cove
     if product.median:
         detail["own_damage_to"] = year_after(start)
         detail["insured_declared_value"] = rounded(detail["insured_declared_value"] * rng.uniform(0.87, 0.92), 1000)
-        detail["no_claim_bonus"] = 0 if claimed else _next_bonus(detail["no_claim_bonus"])
+        detail["no_claim_bonus"] = next_bonus(
+            rules, detail["no_claim_bonus"], start - timedelta(days=1), start, claimed=claimed
+        )
     growth = (1 + product.growth) * rng.uniform(0.96, 1.04) * (1.2 if claimed else 1)
     return Cover(
         key,
@@ -150,8 +143,12 @@ def _by_size(steps: tuple[tuple[int, int], ...], size: int) -> int:
     return next(premium for limit, premium in steps if size <= limit)
 
 
-def _next_bonus(percent: int) -> int:
-    return NO_CLAIM_BONUS[min(NO_CLAIM_BONUS.index(percent) + 1, len(NO_CLAIM_BONUS) - 1)]
+def _tariff(rules: TradeRules, vehicle_class: str, size: int, start: date, years: int = 1) -> int:
+    """The third party premium in force today, for terms of the past too: the demo has no older tariff."""
+    premium = tariff_premium(rules, vehicle_class, size, start, years=years)
+    if premium is None:
+        raise LookupError(f"the tariff has nothing for a {vehicle_class} of {size}")
+    return int(premium)
 
 
 def _owner(rng: Random, file: ClientFile) -> int | None:

@@ -35,7 +35,6 @@ def write_masters(tx: Transaction, clerks: Sequence[int]) -> Ids:
         insurer.short_name: {
             "name": insurer.name,
             "short_name": insurer.short_name,
-            "commission_includes_gst": insurer.includes_gst,
         }
         for insurer in INSURERS
     }

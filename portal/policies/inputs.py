@@ -15,6 +15,7 @@ from portal.inputs import (
     OfficeDate,
     Rate,
     RecordId,
+    ReferenceText,
     ShortText,
     VehicleNumber,
     Version,
@@ -26,6 +27,10 @@ BusinessType = Literal["new", "renewal", "roll over"]
 WaitingFor = Literal["payment", "policy document", "inspection", "KYC", "proposal"]
 View = Literal["all", "live", "expiring", "overdue", "unpaid", "pending", "ended"]
 
+VehicleClass = Literal["private car", "two-wheeler", "goods carriage", "passenger carriage", "miscellaneous"]
+MotorCover = Literal["package", "own damage only", "third party only"]
+CubicCapacity = Annotated[WholeNumber, Field(le=20000)]
+GrossWeight = Annotated[WholeNumber, Field(le=200000)]
 # Three premiums with their tax must fit into one amount of the database; ₹999 crore is beyond any retail policy.
 PremiumAmount = Annotated[Money, Field(le=Decimal("9999999999.99"))]
 
@@ -47,12 +52,9 @@ class InsuredPerson(Input):
     deductible: Money | None = Field(None, title="Deductible")
 
 
-class PremiumInput(Input):
-    """What the premium is worked out from; also read alone, to recalculate a form that is not complete yet."""
+class PremiumParts(Input):
+    """What is charged, taxed and earned: the same in every form that asks for a premium."""
 
-    product_id: RecordId | None = Field(None, title="Product")
-    policy_from: OfficeDate | None = Field(None, title="Start")
-    vehicle_class: str | None = None
     net_premium: PremiumAmount | None = Field(None, title="Net premium")
     addon_premium: PremiumAmount | None = Field(None, title="Add-on premium")
     tp_premium: PremiumAmount | None = Field(None, title="Third-party premium")
@@ -60,31 +62,44 @@ class PremiumInput(Input):
     gst_tp_rate: Rate | None = Field(None, title="GST rate on third party")
     gst_reason: ShortText | None = Field(None, title="Reason for this GST rate")
     commission_rate: Rate | None = Field(None, title="Commission rate")
+    commission_tp_rate: Rate | None = Field(None, title="Commission rate on third party")
 
 
-class PolicyInput(Input):
-    """What every policy has, whatever its line."""
+class PremiumInput(PremiumParts):
+    """What the premium is worked out from; read alone, to recalculate a form that is not complete yet."""
+
+    product_id: RecordId | None = Field(None, title="Product")
+    insurer_id: RecordId | None = Field(None, title="Insurer")
+    policy_from: OfficeDate | None = Field(None, title="Start")
+    business_type: BusinessType = Field("new", title="Business type")
+    vehicle_class: VehicleClass | None = Field(None, title="Vehicle class")
+    cover: MotorCover | None = Field(None, title="Cover")
+    cubic_capacity: CubicCapacity | None = Field(None, title="Cubic capacity")
+    gross_weight: GrossWeight | None = Field(None, title="Gross weight")
+    is_new: Checkbox = Field(False, title="New vehicle")
+
+
+class PolicyHead(Input):
+    """Who, what and when: the first part of every form of a policy."""
 
     version: Version | None = None
     product_id: RecordId = Field(title="Product")
     insurer_id: RecordId = Field(title="Insurer")
     agent_id: RecordId | None = Field(None, title="Agent")
     member_id: RecordId | None = Field(None, title="Member")
-    policy_number: ShortText | None = Field(None, title="Policy number")
+    policy_number: ReferenceText | None = Field(None, title="Policy number")
     waiting_for: Annotated[list[WaitingFor], BeforeValidator(_as_list)] = Field([], title="Waiting for")
     business_type: BusinessType = Field("new", title="Business type")
     policy_from: OfficeDate = Field(title="Start")
     policy_to: OfficeDate | None = Field(None, title="End")
     one_time: Checkbox = Field(False, title="One-time policy")
     payment_date: OfficeDate | None = Field(None, title="Payment date")
-    payment_details: ShortText | None = Field(None, title="Payment details")
-    net_premium: PremiumAmount | None = Field(None, title="Net premium")
-    addon_premium: PremiumAmount | None = Field(None, title="Add-on premium")
-    tp_premium: PremiumAmount | None = Field(None, title="Third-party premium")
-    gst_rate: Rate | None = Field(None, title="GST rate")
-    gst_tp_rate: Rate | None = Field(None, title="GST rate on third party")
-    gst_reason: ShortText | None = Field(None, title="Reason for this GST rate")
-    commission_rate: Rate | None = Field(None, title="Commission rate")
+    payment_details: ReferenceText | None = Field(None, title="Payment details")
+
+
+class PolicyInput(PremiumParts, PolicyHead):
+    """What every policy has, whatever its line."""
+
     commission_amount: PremiumAmount | None = Field(None, title="Commission")
     commission_received: Checkbox = Field(False, title="Commission received")
     sum_insured: Money | None = Field(None, title="Sum insured")
@@ -116,24 +131,25 @@ class HealthInput(PolicyInput):
     floater_sum_insured: Money | None = Field(None, title="Floater sum insured")
     floater_bonus: Money | None = Field(None, title="Floater bonus")
     floater_deductible: Money | None = Field(None, title="Floater deductible")
+    premium_mode: Literal["yearly", "half-yearly", "quarterly", "monthly"] = Field("yearly", title="Premium paid")
     persons: list[InsuredPerson] = Field([], title="Insured persons", max_length=100)
 
 
 class MotorInput(PolicyInput):
     """Motor: the vehicle, its value, and the ends of own damage and third party where they differ from the policy's."""
 
-    vehicle_class: Literal["private car", "two-wheeler", "goods carriage", "passenger carriage", "miscellaneous"] = (
-        Field("private car", title="Vehicle class")
-    )
-    cover: Literal["package", "own damage only", "third party only"] = Field("package", title="Cover")
+    vehicle_class: VehicleClass = Field("private car", title="Vehicle class")
+    cover: MotorCover = Field("package", title="Cover")
+    is_new: Checkbox = Field(False, title="New vehicle")
     vehicle_number: VehicleNumber | None = Field(None, title="Vehicle number")
-    chassis_number: ShortText | None = Field(None, title="Chassis number")
-    engine_number: ShortText | None = Field(None, title="Engine number")
+    chassis_number: ReferenceText | None = Field(None, title="Chassis number")
+    engine_number: ReferenceText | None = Field(None, title="Engine number")
     make_model: ShortText | None = Field(None, title="Make and model")
     year_of_manufacture: Annotated[WholeNumber, Field(ge=1950, le=2100)] | None = Field(
         None, title="Year of manufacture"
     )
-    cubic_capacity: Annotated[WholeNumber, Field(le=20000)] | None = Field(None, title="Cubic capacity")
+    cubic_capacity: CubicCapacity | None = Field(None, title="Cubic capacity")
+    gross_weight: GrossWeight | None = Field(None, title="Gross weight")
     insured_declared_value: Money | None = Field(None, title="Insured declared value")
     no_claim_bonus: Rate | None = Field(None, title="No-claim bonus")
     own_damage_to: OfficeDate | None = Field(None, title="Own damage until")
@@ -227,7 +243,7 @@ class PolicyFilter(Input):
     """What the list of policies may be narrowed by."""
 
     view: View = "all"
-    q: ShortText | None = None
+    q: ReferenceText | None = None
     client_id: ShortText | None = None
     insurer_id: RecordId | None = None
     agent_id: RecordId | None = None

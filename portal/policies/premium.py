@@ -7,10 +7,13 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from portal.formats import percent
+from portal.settings.queries import in_force
 
+Row = dict[str, Any]
 RUPEE = Decimal(1)
 PAISA = Decimal("0.01")
 HUNDRED = Decimal(100)
+ZERO = Decimal(0)
 
 
 @dataclass(frozen=True)
@@ -74,13 +77,26 @@ def calculate(
     )
 
 
-def commission(net: Decimal, addon: Decimal, *, rate: Decimal) -> Decimal:
-    """Commission in whole rupees, half up: on net and add-on, never on third party or tax. `rate` in percent."""
-    return ((net + addon) * rate / HUNDRED).quantize(RUPEE, ROUND_HALF_UP)
+def commission(
+    net: Decimal,
+    addon: Decimal,
+    third_party: Decimal = ZERO,
+    *,
+    rate: Decimal,
+    tp_rate: Decimal = ZERO,
+    gst_rate: Decimal = ZERO,
+) -> Decimal:
+    """Commission in whole rupees, half up: on net and add-on at one rate, on third party at another, never on tax.
+
+    Rates in percent. With a `gst_rate` the commission on net and add-on is meant inclusive of that tax, and is worked
+    out on the premium cleared of it.
+    """
+    main = (net + addon) * rate / (HUNDRED + gst_rate)
+    return (main + third_party * tp_rate / HUNDRED).quantize(RUPEE, ROUND_HALF_UP)
 
 
 def choose_rule(
-    rules: Iterable[Mapping[str, Any]], *, line: str, subtype: str, is_group: bool, part: str, on: date
+    rules: Iterable[Row], *, line: str, subtype: str, is_group: bool, part: str, on: date
 ) -> Mapping[str, Any] | None:
     """The tax rule for one part ("main" or "third_party") of a premium whose cover starts `on`, or None.
 
@@ -89,19 +105,17 @@ def choose_rule(
     """
     fitting = [
         rule
-        for rule in rules
+        for rule in in_force(rules, on)
         if rule["line"] == line
         and rule["part"] == part
         and rule["subtype"] in ("", subtype)
         and (is_group or not rule["is_group"])
-        and rule["valid_from"] <= on
-        and (rule["valid_to"] is None or on <= rule["valid_to"])
     ]
     return max(fitting, key=lambda rule: (rule["is_group"], rule["subtype"] != "", rule["valid_from"]), default=None)
 
 
 def choose_tax(
-    rules: Iterable[Mapping[str, Any]],
+    rules: Iterable[Row],
     *,
     line: str,
     subtype: str,

@@ -28,7 +28,10 @@ SORTS = {
 }
 
 DETAILS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "health": ("health_details", ("plan", "floater_sum_insured", "floater_bonus", "floater_deductible")),
+    "health": (
+        "health_details",
+        ("plan", "floater_sum_insured", "floater_bonus", "floater_deductible", "premium_mode"),
+    ),
     "motor": (
         "motor_details",
         (
@@ -40,6 +43,7 @@ DETAILS: dict[str, tuple[str, tuple[str, ...]]] = {
             "make_model",
             "year_of_manufacture",
             "cubic_capacity",
+            "gross_weight",
             "insured_declared_value",
             "no_claim_bonus",
             "own_damage_to",

@@ -1,22 +1,17 @@
 """The rules of policies: what may be saved, adding and changing a term. Tax and totals stand in premium.py."""
 
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass
-from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
 from database_pool import Transaction, new_id
 from portal import audit
-from portal.formats import today
-from portal.policies.inputs import HealthInput, PolicyInput, PremiumInput
-from portal.policies.premium import Premium, Tax, calculate, choose_tax, commission
+from portal.policies.inputs import HealthInput, PolicyInput
+from portal.policies.pricing import Book, commission_columns, end_of_year, price, with_ends
 from portal.policies.queries import DETAILS, PERSON, as_entered
-from portal.settings.queries import Masters
 
 Row = dict[str, Any]
 ZERO = Decimal(0)
-COMMISSION = ("commission_rate", "commission_amount", "commission_received")
 # Columns of the detail tables that cannot be empty, and what an empty field means there.
 NOT_NULL = {
     "no_claim_bonus": ZERO,
@@ -26,66 +21,6 @@ NOT_NULL = {
     "stocks": ZERO,
     "electrical_installations": ZERO,
 }
-
-
-@dataclass(frozen=True)
-class Book:
-    """What a policy is checked and priced against: masters, members of the client, tax rules."""
-
-    masters: Masters
-    members: list[Row]
-    rules: list[Row]
-
-    def member(self, member_id: int | None) -> Row | None:
-        return next((row for row in self.members if row["member_id"] == member_id), None)
-
-    def eligible(self, stored: Mapping[str, Any] | None) -> list[Row]:
-        """The members that a policy may name: those not removed, and those that `stored` names already."""
-        record = stored or {}
-        named = {record.get("member_id"), *(person["member_id"] for person in record.get("persons", ()))}
-        return [row for row in self.members if row["deleted_at"] is None or row["member_id"] in named]
-
-
-@dataclass(frozen=True)
-class Priced:
-    """A premium with the tax it was worked out by and the commission it would earn."""
-
-    premium: Premium
-    tax: Tax
-    commission: Decimal
-
-
-def end_of_year(start: date) -> date:
-    """The last day of one year of cover: 23/11/2026 gives 22/11/2027."""
-    return next_year(start) - timedelta(days=1)
-
-
-def next_year(day: date) -> date:
-    """The same day a year later; 29 February becomes 1 March."""
-    try:
-        return day.replace(year=day.year + 1)
-    except ValueError:
-        return date(day.year + 1, 3, 1)
-
-
-def price(data: PremiumInput | PolicyInput, line: str, book: Book) -> Priced:
-    """Gross, tax and commission of what was entered, by the rule of the start date unless a rate was entered."""
-    product = book.masters.find("product", data.product_id) or {}
-    tp = data.tp_premium or ZERO
-    net, addon = data.net_premium or ZERO, data.addon_premium or ZERO
-    tax = choose_tax(
-        book.rules,
-        line=line,
-        subtype=getattr(data, "vehicle_class", None) or product.get("subtype", ""),
-        is_group=product.get("is_group", False),
-        on=data.policy_from or today(),
-        has_third_party=tp > 0,
-        entered_rate=data.gst_rate,
-        entered_tp_rate=data.gst_tp_rate,
-        entered_reason=data.gst_reason,
-    )
-    total = calculate(net, addon, tp, gst_rate=tax.rate, gst_tp_rate=tax.tp_rate)
-    return Priced(total, tax, commission(net, addon, rate=data.commission_rate or ZERO))
 
 
 def problems(
@@ -150,20 +85,20 @@ def add(
     book: Book,
     pending: bool,
     with_commission: bool,
-    inherited: Mapping[str, Any] | None = None,
+    renews: Row | None = None,
 ) -> int:
     """Adds a term with its details and answers its id. Duplicate when the number exists for this insurer and start.
 
-    `inherited` are columns that the form does not ask for (what a renewal takes over). Without `with_commission` the
-    commission is taken from there, or stays 0.
+    `renews` is the term that this one follows; with another insurer it is a roll over. Without `with_commission` the
+    commission is what the rule says, or what was agreed for the term before.
     """
     policy_id = new_id("policies")
-    columns = _columns(data, line, book, pending=pending, with_commission=with_commission)
-    columns.update(inherited or {})
-    if not with_commission and columns.get("commission_rate"):
-        columns["commission_amount"] = commission(
-            columns["net_premium"], columns["addon_premium"], rate=columns["commission_rate"]
-        )
+    if renews and data.insurer_id != renews["insurer_id"]:
+        data = data.model_copy(update={"business_type": "roll over"})
+    data = with_ends(data, book)
+    columns = _columns(data, line, book, pending=pending)
+    columns |= commission_columns(data, line, book, renews, with_commission=with_commission, is_change=False)
+    columns["renewed_from_id"] = renews["policy_id"] if renews else None
     tx.insert(
         "policies",
         {
@@ -179,7 +114,7 @@ def add(
     audit.record(
         tx,
         actor,
-        "renew" if inherited else "add",
+        "renew" if renews else "add",
         "policy",
         policy_id,
         client_id=client_id,
@@ -204,9 +139,9 @@ def change(
     A pending policy becomes live unless `pending`; the state of any other stays.
     """
     policy_id, line = stored["policy_id"], stored["line"]
-    columns = _columns(data, line, book, pending=pending, with_commission=with_commission)
-    if not with_commission:
-        columns |= _commission_that_follows(stored, columns)
+    data = with_ends(data, book)
+    columns = _columns(data, line, book, pending=pending)
+    columns |= commission_columns(data, line, book, stored, with_commission=with_commission, is_change=True)
     if stored["state"] != "pending":
         columns["state"] = stored["state"]
     tx.update(
@@ -229,15 +164,7 @@ def change(
     )
 
 
-def _commission_that_follows(stored: Row, columns: Row) -> Row:
-    """The commission on a premium changed by somebody who may not see it; what was agreed by hand stays."""
-    rate = stored["commission_rate"]
-    if stored["commission_amount"] != commission(stored["net_premium"], stored["addon_premium"], rate=rate):
-        return {}
-    return {"commission_amount": commission(columns["net_premium"], columns["addon_premium"], rate=rate)}
-
-
-def _columns(data: PolicyInput, line: str, book: Book, *, pending: bool, with_commission: bool) -> Row:
+def _columns(data: PolicyInput, line: str, book: Book, *, pending: bool) -> Row:
     priced = price(data, line, book)
     end = data.policy_to or end_of_year(data.policy_from)
     ends = (end, getattr(data, "own_damage_to", None), getattr(data, "third_party_to", None))
@@ -277,12 +204,6 @@ def _columns(data: PolicyInput, line: str, book: Book, *, pending: bool, with_co
     )
     if line == "motor" and not columns["asset"]:
         columns["asset"] = getattr(data, "vehicle_number", None)
-    if with_commission:
-        columns.update(
-            commission_rate=data.commission_rate or ZERO,
-            commission_amount=priced.commission if data.commission_amount is None else data.commission_amount,
-            commission_received=data.commission_received,
-        )
     return columns
 
 

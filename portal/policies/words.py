@@ -69,6 +69,7 @@ PREMIUM_MODES = {
     "quarterly": "Quarterly",
     "monthly": "Monthly",
 }
+HEALTH_PREMIUM_MODES = {mode: label for mode, label in PREMIUM_MODES.items() if mode != "single"}
 BUSINESS_TYPES = {"new": "New", "renewal": "Renewal", "roll over": "Roll over"}
 ACTIONS = {
     "add": "Added",
@@ -121,6 +122,7 @@ OTHER_LABELS = {
 }
 COMMISSION_LABELS = {
     "commission_rate": "Commission rate",
+    "commission_tp_rate": "Commission rate on third party",
     "commission_amount": "Commission",
     "commission_received": "Commission received",
 }
@@ -130,6 +132,7 @@ LINE_LABELS = {
         "floater_sum_insured": "Floater sum insured",
         "floater_bonus": "Floater bonus",
         "floater_deductible": "Floater deductible",
+        "premium_mode": "Premium paid",
         "persons": "Insured persons",
     },
     "motor": {
@@ -141,6 +144,7 @@ LINE_LABELS = {
         "engine_number": "Engine number",
         "year_of_manufacture": "Year of manufacture",
         "cubic_capacity": "Cubic capacity",
+        "gross_weight": "Gross weight",
         "insured_declared_value": "Insured declared value",
         "no_claim_bonus": "No-claim bonus",
         "own_damage_to": "Own damage until",

@@ -1,6 +1,8 @@
-"""Questions about what the office has settled: masters and their merges, tax rules, its own name."""
+"""Questions about what the office has settled: masters and their merges, the rules of the trade, its own name."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from database_pool import call_function, execute_query
@@ -33,6 +35,30 @@ class MergePreview:
 
     records: dict[str, int]
     clashes: list[str]
+
+
+RULE_KINDS = ("gst", "commission", "commission gst", "grace", "bonus", "tariff", "motor term", "tds", "retention")
+
+
+@dataclass(frozen=True)
+class TradeRules:
+    """Rows of the view `trade_rules` by kind. They say what applies; the areas that use them decide which one fits."""
+
+    by_kind: Mapping[str, list[Row]]
+
+    def of(self, kind: str, on: date | None = None) -> list[Row]:
+        """The rules of a kind (one of RULE_KINDS), with a day those in force on it."""
+        rows = self.by_kind[kind]
+        return rows if on is None else in_force(rows, on)
+
+
+def in_force(rules: Iterable[Row], on: date) -> list[Row]:
+    """The rules that apply on a day."""
+    return [
+        rule
+        for rule in rules
+        if rule["valid_from"] <= on and (rule["valid_to"] is None or on <= rule["valid_to"])
+    ]
 
 
 def masters(line: str | None = None) -> Masters:
@@ -128,9 +154,22 @@ def document_types() -> list[Row]:
     ).data
 
 
-def gst_rules() -> list[Row]:
-    """Every dated tax rule, in the order of a table to read: line, part, kind, and the newest first."""
-    return execute_query("gst_rules", order="line, is_group, part, subtype, valid_from desc", limit=MOST_CHOICES).data
+def trade_rules(line: str | None = None) -> TradeRules:
+    """Every dated rule of the trade, or what concerns one line, in one question."""
+    filters = {"or": [{"line_eq": line}, {"line_is": None}]} if line else None
+    rows = execute_query("trade_rules", filters=filters, order="kind, rule_id", limit=MOST_CHOICES).data
+    return TradeRules({kind: [row for row in rows if row["kind"] == kind] for kind in RULE_KINDS})
+
+
+def dated_rows(table: str, scope: tuple[str, ...]) -> list[Row]:
+    """Every row of one table of rules, ended ones too, in the order of a table to read: the newest of each first."""
+    return execute_query(table, order=", ".join((*scope, "valid_from desc")), limit=MOST_CHOICES).data
+
+
+def retention_rule(subject: str, on: date) -> Row | None:
+    """How long records of a subject ("policy", "claim", "kyc", "message", "audit") are kept, by the rule of a day."""
+    rows = execute_query("retention_rules", filters={"subject_eq": subject}, order="valid_from", limit=100).data
+    return next(iter(in_force(rows, on)), None)
 
 
 def setting(key: str) -> Row | None:

@@ -1,7 +1,6 @@
 """Demo books for these tests: one of full size, generated once, and small ones."""
 
 from datetime import date
-from typing import Any
 
 import pytest
 
@@ -9,19 +8,19 @@ import config
 from portal.demo import DEFAULT_SEED
 from portal.demo.book import Book
 from portal.demo.records import ClientFile, Term
-from portal.settings.queries import gst_rules
+from portal.settings.queries import TradeRules, trade_rules
 
 TODAY = date(2026, 11, 23)
 
 
 @pytest.fixture(scope="module")
-def rules(database: config.Settings) -> list[dict[str, Any]]:
-    """The tax rules as the migrations bring them."""
-    return gst_rules()
+def rules(database: config.Settings) -> TradeRules:
+    """The rules of the trade as the migrations bring them."""
+    return trade_rules()
 
 
 @pytest.fixture(scope="module")
-def files(rules: list[dict[str, Any]]) -> list[ClientFile]:
+def files(rules: TradeRules) -> list[ClientFile]:
     """The book of 2,000 clients as of 23/11/2026."""
     return list(Book(DEFAULT_SEED, TODAY, rules).files(2000))
 

@@ -12,7 +12,9 @@ from stdnum.in_ import gstin, pan
 
 from portal.demo.book import Book
 from portal.demo.places import CITIES
+from portal.demo.products import INSURER, PRODUCT
 from portal.formats import parse_vehicle
+from portal.policies.commission_terms import choose_commission
 from portal.policies.premium import calculate, choose_tax, commission
 from tests.demo.conftest import TODAY
 
@@ -33,15 +35,30 @@ def test_gross_is_its_parts_with_the_tax_of_the_first_day(terms, rules):
     for term in terms:
         policy = term.policy
         subtype = term.detail["vehicle_class"] if policy["line"] == "motor" else ""
-        tax = choose_tax(rules, line=policy["line"], subtype=subtype, is_group=term.product == "group",
+        tax = choose_tax(rules.of("gst"), line=policy["line"], subtype=subtype, is_group=term.product == "group",
                          on=policy["policy_from"], has_third_party=policy["tp_premium"] > 0)
         premium = calculate(policy["net_premium"], policy["addon_premium"], policy["tp_premium"],
                             gst_rate=tax.rate, gst_tp_rate=tax.tp_rate)
         stored = (policy["gst_rate"], policy["gst_tp_rate"], policy["gst_amount"], policy["gross_premium"])
         assert stored == (tax.rate, tax.tp_rate, premium.gst, premium.gross)
         assert policy["gst_reason"] == tax.reason
+
+
+def test_commission_follows_the_rules_and_nothing_else(terms, rules):
+    inclusive = 0
+    for term in terms:
+        policy = term.policy
+        subtype = term.detail["vehicle_class"] if policy["line"] == "motor" else PRODUCT[term.product].subtype
+        owed = choose_commission(
+            rules, insurer=INSURER[term.insurer].name, line=policy["line"], subtype=subtype,
+            business_type=policy["business_type"], on=policy["policy_from"], is_exempt=policy["gst_rate"] == 0)
+        stored = [policy[f"commission_{name}"] for name in ("rate", "tp_rate", "gst_rate", "reason")]
+        assert stored == [owed.rate, owed.tp_rate, owed.gst_rate, owed.reason]
         assert policy["commission_amount"] == commission(
-            policy["net_premium"], policy["addon_premium"], rate=policy["commission_rate"])
+            policy["net_premium"], policy["addon_premium"], policy["tp_premium"],
+            rate=owed.rate, tp_rate=owed.tp_rate, gst_rate=owed.gst_rate)
+        inclusive += owed.gst_rate == 18
+    assert inclusive > 300
 
 
 def test_retail_health_is_free_of_tax_since_september_2025_and_group_health_is_not(terms):

@@ -15,7 +15,7 @@ from database_pool import execute_query
 from portal.demo import BookInUse, Report, seed, seeding, writing
 from portal.demo.book import Book
 from portal.errors import Refused
-from portal.settings.queries import gst_rules, setting
+from portal.settings.queries import setting, trade_rules
 from portal.staff.service import check_sign_in
 from tests.conftest import point_portal_at, portal_settings
 from tests.demo.conftest import TODAY
@@ -75,7 +75,7 @@ def test_the_report_counts_what_the_tables_hold(seeded):
 
 
 def test_the_tables_hold_the_generated_book(seeded, database):
-    generated = list(Book(7, TODAY, gst_rules()).files(CLIENTS))
+    generated = list(Book(7, TODAY, trade_rules()).files(CLIENTS))
     names = Counter(row["name"] for row in execute_query("clients", columns="name", limit=1000).data)
     assert names == Counter(file.client["name"] for file in generated)
     numbers = {row["policy_number"] for row in execute_query("policies", columns="policy_number", limit=5000).data}

@@ -7,23 +7,7 @@ from decimal import Decimal
 import pytest
 
 from database_pool import execute_query
-from tests.cast import sign_in
 from tests.policies.book import add, details, errors, make_book, persons, stored, trail
-
-
-@pytest.fixture(scope="module")
-def book(app):
-    return make_book()
-
-
-@pytest.fixture(scope="module")
-def clerk(app, book):
-    return sign_in(app, "staff")
-
-
-@pytest.fixture(scope="module")
-def accountant(app, book):
-    return sign_in(app, "accounts")
 
 
 def test_a_health_policy_is_added_with_its_insured_persons_and_without_tax(clerk, book):
@@ -272,8 +256,8 @@ def test_an_insured_person_needs_a_name(clerk, book):
 
 def test_commission_is_worked_out_when_its_amount_is_left_empty(accountant, book):
     policy_id = add(accountant, book.form("motor", policy_number="COM/1", commission_rate="19.5", commission_amount=""))
-    # (8900 + 1250) x 0.195 = 1979.25, third party counts nothing
-    assert stored(policy_id)["commission_amount"] == Decimal(1979)
+    # (8900 + 1250) x 0.195 = 1979.25; third party 3416 x 0.025 = 85.40; together 2064.65
+    assert stored(policy_id)["commission_amount"] == Decimal(2065)
 
 
 def test_a_commission_that_was_entered_is_kept(accountant, book):
@@ -289,7 +273,9 @@ def test_a_commission_that_was_entered_is_kept(accountant, book):
 
 def test_staff_cannot_set_commission_even_by_a_forged_form(clerk, book):
     policy_id = add(clerk, book.form("motor", policy_number="COM/3", commission_rate="99", commission_amount="99999"))
-    assert (stored(policy_id)["commission_rate"], stored(policy_id)["commission_amount"]) == (Decimal(0), Decimal(0))
+    # By the rule: (8900 + 1250) x 0.15 = 1522.50; third party 3416 x 0.025 = 85.40; together 1607.90
+    row = stored(policy_id)
+    assert (row["commission_rate"], row["commission_amount"]) == (Decimal(15), Decimal(1608))
 
 
 def test_without_a_client_the_first_step_finds_one(clerk, book):

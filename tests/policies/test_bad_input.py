@@ -7,7 +7,7 @@ import pytest
 from database_pool import execute_query
 from portal.policies.inputs import FORMS
 from tests.cast import sign_in
-from tests.policies.book import add, make_book, stored
+from tests.policies.book import add, stored
 
 MONEY = (
     "net_premium",
@@ -31,8 +31,10 @@ DATES = (
     "trip_from",
     "trip_to",
 )
-NUMBERS = ("year_of_manufacture", "cubic_capacity", "policy_term_years", "premium_term_years", "travellers")
-RATES = ("gst_rate", "gst_tp_rate", "commission_rate", "no_claim_bonus")
+NUMBERS = (
+    "year_of_manufacture", "cubic_capacity", "gross_weight", "policy_term_years", "premium_term_years", "travellers",
+)  # fmt: skip
+RATES = ("gst_rate", "gst_tp_rate", "commission_rate", "commission_tp_rate", "no_claim_bonus")
 CHOICES = (
     "insurer_id",
     "product_id",
@@ -78,6 +80,8 @@ LINE_OF = {
     "make_model": "motor",
     "chassis_number": "motor",
     "gst_tp_rate": "motor",
+    "commission_tp_rate": "motor",
+    "gross_weight": "motor",
     "building": "fire",
     "stocks": "fire",
     "risk_address": "fire",
@@ -103,16 +107,6 @@ METACHARACTERS = (
     "../../etc/passwd",
     '=HYPERLINK("x")',
 )
-
-
-@pytest.fixture(scope="module")
-def book(app):
-    return make_book()
-
-
-@pytest.fixture(scope="module")
-def accountant(app, book):
-    return sign_in(app, "accounts")
 
 
 def send(browser, book, field, text):
@@ -290,6 +284,7 @@ def test_every_field_of_every_line_is_among_those_tried():
             "version",
             "waiting_for",
             "one_time",
+            "is_new",
             "commission_received",
             "persons",
             "vehicle_number",

@@ -4,29 +4,12 @@ import re
 from datetime import date
 from decimal import Decimal
 
-import pytest
-
 from database_pool import execute_query, transaction
 from portal.formats import now
 from tests.cast import sign_in
 from tests.policies.book import add, details, errors, make_book, persons, stored, trail
 
 INPUT = re.compile(r'<input[^>]*name="([^"]+)"[^>]*value="([^"]*)"')
-
-
-@pytest.fixture(scope="module")
-def book(app):
-    return make_book()
-
-
-@pytest.fixture(scope="module")
-def clerk(app, book):
-    return sign_in(app, "staff")
-
-
-@pytest.fixture(scope="module")
-def colleague(app, book):
-    return sign_in(app, "manager")
 
 
 def change(browser, policy_id, form, **typed):
@@ -235,7 +218,7 @@ def test_commission_is_out_of_reach_of_those_who_may_not_see_it_and_only_follows
     row = stored(policy_id)
     assert (row["commission_rate"], row["commission_amount"], row["commission_received"]) == (
         Decimal("19.5"),
-        Decimal(2194),  # (10,000 + 1,250) x 19.5 % = 2,193.75
+        Decimal(2279),  # (10,000 + 1,250) x 19.5 % = 2,193.75; third party 3,416 x 2.5 % = 85.40
         True,
     )
 
@@ -247,7 +230,7 @@ def test_commission_follows_the_premium_unless_its_amount_was_entered(app, book)
     page = accountant.get(f"/policies/{policy_id}/edit").text
     assert re.search(r'name="commission_amount"[^>]*value=""', page)
     change(accountant, policy_id, form, net_premium="10000")
-    assert stored(policy_id)["commission_amount"] == Decimal(1125)
+    assert stored(policy_id)["commission_amount"] == Decimal(1210)  # 11,250 x 10 % = 1,125; 3,416 x 2.5 % = 85.40
 
 
 def test_a_retired_insurer_stays_with_the_policies_that_have_it(clerk, book):

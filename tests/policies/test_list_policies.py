@@ -230,7 +230,7 @@ def questions(monkeypatch):
         "/policies/{health}/renewal",
         "/policies/{motor}/cancellation",
         "/settings",
-        "/settings/gst",
+        "/settings/rules/gst",
         "/settings/insurers",
         "/settings/products",
     ],

@@ -8,24 +8,10 @@ from decimal import Decimal
 import pytest
 
 from database_pool import execute_query
-from portal.policies.renewal import next_bonus
+from portal.policies.motor import next_bonus
+from portal.settings.queries import trade_rules
 from tests.cast import sign_in
-from tests.policies.book import add, details, errors, make_book, persons, stored, trail
-
-
-@pytest.fixture(scope="module")
-def book(app):
-    return make_book()
-
-
-@pytest.fixture(scope="module")
-def clerk(app, book):
-    return sign_in(app, "staff")
-
-
-@pytest.fixture(scope="module")
-def colleague(app, book):
-    return sign_in(app, "manager")
+from tests.policies.book import add, details, errors, persons, stored, trail
 
 
 def renew(browser, policy_id, form, **typed):
@@ -232,10 +218,10 @@ def test_the_commission_rate_goes_on_though_the_colleague_may_not_see_it(app, cl
         )[1]
     )
     row = stored(new_id)
-    # (10000 + 1250) x 0.195 = 2193.75
+    # (10000 + 1250) x 0.195 = 2193.75; third party 3416 x 0.025 = 85.40; together 2279.15
     assert (row["commission_rate"], row["commission_amount"], row["commission_received"]) == (
         Decimal("19.5"),
-        Decimal(2194),
+        Decimal(2279),
         False,
     )
 
@@ -253,5 +239,5 @@ def test_the_commission_rate_goes_on_though_the_colleague_may_not_see_it(app, cl
         ("50", date(2026, 8, 24), date(2026, 11, 23), "0"),  # 91 days: lost
     ],
 )
-def test_the_no_claim_bonus_climbs_its_ladder_and_is_lost_after_90_days(now, due, today, following):
-    assert next_bonus(Decimal(now), due, today) == Decimal(following)
+def test_the_no_claim_bonus_climbs_its_ladder_and_is_lost_after_90_days(app, now, due, today, following):
+    assert next_bonus(trade_rules("motor"), Decimal(now), due, today) == Decimal(following)

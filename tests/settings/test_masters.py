@@ -135,7 +135,7 @@ def test_the_agency_saves_its_own_data_with_a_version(administrator):
 
 
 def test_the_tax_rules_are_shown_with_their_sources(clerk):
-    page = clerk.get("/settings/gst").text
+    page = clerk.get("/settings/rules/gst").text
     assert "retail health from 22/09/2025" in page
     assert "Notification 16/2025" in page
 
@@ -154,7 +154,7 @@ def test_who_may_add_and_who_may_change(app, administrator, who, adds, changes):
     administrator.submit("/settings/insurers", {"name": "Bajaj General"})
     insurer = row("insurers", "Bajaj General")["insurer_id"]
     browser = sign_in(app, who)
-    for path in ("/settings", "/settings/insurers", "/settings/products", "/settings/agents", "/settings/gst"):
+    for path in ("/settings", "/settings/insurers", "/settings/products", "/settings/agents", "/settings/rules/gst"):
         assert browser.get(path).status_code == (200 if adds else 403)
     assert browser.get(f"/settings/insurers/{insurer}").status_code == (200 if changes else 403)
     assert (browser.submit("/settings/company", {}).status_code != 403) == changes

@@ -13,15 +13,17 @@ from portal.formats import compact, today
 from portal.inputs import lenient
 from portal.policies import queries, service, words
 from portal.policies.inputs import PolicyInput, PremiumInput
-from portal.policies.service import Book
-from portal.settings.queries import gst_rules, masters
+from portal.policies.pricing import Book, Priced, earned_by, price
+from portal.settings.queries import masters, trade_rules
 from portal.web import SubmittedForm, may, render
 
 Row = dict[str, Any]
 PREMIUM_FIELDS = frozenset(PremiumInput.model_fields)
 MOST_SPARE = 20
 # Stored as 0 where nothing was entered; the form shows them empty.
-NEVER_EMPTY = frozenset({"net_premium", "addon_premium", "tp_premium", "commission_rate", *service.NOT_NULL})
+NEVER_EMPTY = frozenset(
+    {"net_premium", "addon_premium", "tp_premium", "commission_rate", "commission_tp_rate", *service.NOT_NULL}
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Subject:
 
 def book_for(client_id: str, line: str) -> Book:
     """Everything a policy of this client and line is checked and priced against."""
-    return Book(masters=masters(line), members=queries.members_of(client_id), rules=gst_rules())
+    return Book(masters=masters(line), members=queries.members_of(client_id), rules=trade_rules(line))
 
 
 def show(
@@ -78,12 +80,18 @@ def _spare() -> int:
     return now + 1 if request.form.get("action") == "add-person" else now
 
 
-def preview(form: SubmittedForm[Any], line: str, book: Book) -> service.Priced | None:
+def preview(form: SubmittedForm[Any], line: str, book: Book) -> Priced | None:
     """What the premium comes to with what can be read so far; None before there is a product to tax it by."""
     data = lenient(PremiumInput, {name: form.value(name) for name in PREMIUM_FIELDS})
     if data.product_id is None or data.policy_from is None:
         return None
-    return service.price(data, line, book)
+    return price(data, line, book)
+
+
+def outcome(form: SubmittedForm[Any], line: str) -> Response:
+    """The part of the form that says what the premium comes to."""
+    book = Book(masters=masters(line), members=[], rules=trade_rules(line))
+    return render("policies/_form_total.html", priced=preview(form, line, book), line=line, words=words)
 
 
 def keep_errors_of_premium(form: SubmittedForm[Any]) -> None:
@@ -123,14 +131,17 @@ def once_key(form: SubmittedForm[PolicyInput], subject: Subject) -> str | None:
 def editable(record: Mapping[str, Any], line: str, book: Book) -> Row:
     """A stored term as its form shows it: what follows from a rule is left empty, so that it goes on following it."""
     values = without_zeros(record)
-    unentered = {name: record[name] for name in PREMIUM_FIELDS if name in record}
-    unentered.update(gst_rate=None, gst_tp_rate=None, gst_reason=None)
-    priced = service.price(PremiumInput.model_construct(**unentered), line, book)
+    by_rule = dict.fromkeys(("gst_rate", "gst_tp_rate", "gst_reason", "commission_rate", "commission_tp_rate"))
+    unentered = {name: record[name] for name in PREMIUM_FIELDS if name in record} | by_rule
+    priced = price(PremiumInput.model_construct(**unentered), line, book)
     if record["gst_rate"] == priced.tax.rule_rate and (
         not record["tp_premium"] or record["gst_tp_rate"] == priced.tax.rule_tp_rate
     ):
         values.update(gst_rate=None, gst_tp_rate=None, gst_reason=None)
-    if record.get("commission_amount") == priced.commission:
+    for name, rate in (("commission_rate", priced.terms.rate), ("commission_tp_rate", priced.terms.tp_rate)):
+        # An agreed rate of 0 is written out: left empty it would follow the rule.
+        values[name] = None if record[name] == rate else record[name]
+    if record["commission_amount"] == earned_by(record):
         values["commission_amount"] = None
     return values
 

@@ -11,16 +11,17 @@ from portal.formats import office_date, today
 from portal.inputs import lenient
 from portal.paging import listing
 from portal.policies import queries, words
+from portal.policies.clock import clock
 from portal.policies.inputs import PolicyFilter
 from portal.policies.premium import calculate
 from portal.policies.views.routes import any_policy, blueprint
-from portal.settings.queries import masters
+from portal.settings.queries import masters, trade_rules
 from portal.web import may, render, requires
 
 ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
-@blueprint.get("")
+@blueprint.get("/policies")
 @requires("policies.read")
 def index() -> Response:
     """The list of policies: a view, narrowed by what the address says, page by page, with count and sum."""
@@ -42,11 +43,12 @@ def index() -> Response:
     )
 
 
-@blueprint.get("/<int:policy_id>")
+@blueprint.get("/policies/<int:policy_id>")
 @requires("policies.read")
 def page(policy_id: int) -> Response:
     """One term: where it stands in its chain, what it costs and why, what it covers, who changed it."""
     policy = any_policy(policy_id)
+    details = queries.details(policy_id, policy["line"])
     chain = queries.terms(policy_id)
     place = next(number for number, term in enumerate(chain) if term["policy_id"] == policy_id)
     parts = calculate(
@@ -62,9 +64,10 @@ def page(policy_id: int) -> Response:
         today=today(),
         parts=parts,
         round_off=policy["gross_premium"] - parts.gross + parts.round_off,
-        details=queries.details(policy_id, policy["line"]),
+        details=details,
         terms=chain,
         place=place,
+        clock=clock(policy, details, trade_rules(policy["line"]), today()),
         activity=[{**entry, "changes": _changes(entry, policy["line"])} for entry in queries.activity(policy_id)],
         words=words,
     )

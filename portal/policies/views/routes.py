@@ -7,7 +7,7 @@ from flask import Blueprint
 from portal.policies import queries
 from portal.web import may, not_found
 
-blueprint = Blueprint("policies", __name__, url_prefix="/policies")
+blueprint = Blueprint("policies", __name__)
 
 NO_SUCH_POLICY = "There is no such policy. It may have been deleted; search for its number to be sure."
 

@@ -10,8 +10,9 @@ from database_pool import Conflict, Duplicate, Transaction, transaction
 from portal.errors import Refused
 from portal.formats import now, today
 from portal.inputs import Input
-from portal.policies import ending, queries, renewal, service, words
+from portal.policies import ending, queries, renewal, words
 from portal.policies.inputs import FORMS, CancellationInput, LossInput, PolicyInput, VersionInput
+from portal.policies.pricing import Book
 from portal.policies.views import form_page
 from portal.policies.views.form_page import Subject
 from portal.policies.views.routes import any_policy, blueprint, living_policy
@@ -24,7 +25,7 @@ RENEWAL = "policies/renewal.html"
 CHANGED = "This policy was changed by someone else meanwhile. Nothing was saved. Look at it again before you go on."
 
 
-@blueprint.get("/<int:policy_id>/renewal")
+@blueprint.get("/policies/<int:policy_id>/renewal")
 @requires("policies.write")
 def renewal_form(policy_id: int) -> Answer:
     """The old term beside the form of the next one."""
@@ -32,11 +33,11 @@ def renewal_form(policy_id: int) -> Answer:
     if old["state"] not in renewal.RENEWABLE:
         return _cannot_renew(old)
     subject, book = _subject(old)
-    form = prefilled(form_page.without_zeros(renewal.suggestion(old, today())))
+    form = prefilled(form_page.without_zeros(renewal.suggestion(old, book, today())))
     return form_page.show(RENEWAL, form, subject, book, old=old)
 
 
-@blueprint.post("/<int:policy_id>/renewal")
+@blueprint.post("/policies/<int:policy_id>/renewal")
 @requires("policies.write")
 def renew(policy_id: int) -> Answer:
     """Adds the next term beside the old one. Of two colleagues at once, one renews and the other is told so."""
@@ -70,12 +71,12 @@ def renew(policy_id: int) -> Answer:
     return form_page.show(RENEWAL, form, subject, book, old=old, taken=taken, status=422)
 
 
-def _subject(old: dict[str, Any]) -> tuple[Subject, service.Book]:
+def _subject(old: dict[str, Any]) -> tuple[Subject, Book]:
     client = {"client_id": old["client_id"], "name": old["client_name"]}
     return Subject(client, old["line"], old), form_page.book_for(old["client_id"], old["line"])
 
 
-def _too_late(form: SubmittedForm[PolicyInput], subject: Subject, book: service.Book) -> Response:
+def _too_late(form: SubmittedForm[PolicyInput], subject: Subject, book: Book) -> Response:
     """409 with everything typed, the old term as it is now, and the term that somebody else added, if one did."""
     old = living_policy((subject.stored or {})["policy_id"])
     form.values["version"] = str(old["version"])
@@ -102,7 +103,7 @@ def _cannot_renew(old: dict[str, Any]) -> BaseResponse:
     return redirect_to("policies.page", policy_id=(rival or old)["policy_id"])
 
 
-@blueprint.get("/<int:policy_id>/cancellation")
+@blueprint.get("/policies/<int:policy_id>/cancellation")
 @requires("policies.write")
 def cancellation_form(policy_id: int) -> Answer:
     """Asks for the day and the reason."""
@@ -110,7 +111,7 @@ def cancellation_form(policy_id: int) -> Answer:
     return _end_form("cancel", old, prefilled({"version": old["version"], "cancelled_on": today()}))
 
 
-@blueprint.post("/<int:policy_id>/cancellation")
+@blueprint.post("/policies/<int:policy_id>/cancellation")
 @requires("policies.write")
 def cancel(policy_id: int) -> Answer:
     """Ends a live term on a day."""
@@ -118,7 +119,7 @@ def cancel(policy_id: int) -> Answer:
     return _end("cancel", old, form, ending.cancel, "Policy {number} is cancelled.")
 
 
-@blueprint.get("/<int:policy_id>/loss")
+@blueprint.get("/policies/<int:policy_id>/loss")
 @requires("policies.write")
 def loss_form(policy_id: int) -> Answer:
     """Asks why the business was lost."""
@@ -126,7 +127,7 @@ def loss_form(policy_id: int) -> Answer:
     return _end_form("lose", old, prefilled({"version": old["version"]}))
 
 
-@blueprint.post("/<int:policy_id>/loss")
+@blueprint.post("/policies/<int:policy_id>/loss")
 @requires("policies.write")
 def lose(policy_id: int) -> Answer:
     """Marks a term as lost."""
@@ -173,7 +174,7 @@ def _end_form(
     )
 
 
-@blueprint.get("/<int:policy_id>/deletion")
+@blueprint.get("/policies/<int:policy_id>/deletion")
 @requires("policies.delete")
 def deletion_form(policy_id: int) -> Answer:
     """Asks whether the policy really belongs into the trash."""
@@ -181,7 +182,7 @@ def deletion_form(policy_id: int) -> Answer:
     return _end_form("delete", old, prefilled({"version": old["version"]}))
 
 
-@blueprint.post("/<int:policy_id>/deletion")
+@blueprint.post("/policies/<int:policy_id>/deletion")
 @requires("policies.delete")
 def delete(policy_id: int) -> Answer:
     """Puts a term into the trash, from where its page brings it back."""
@@ -192,7 +193,7 @@ def delete(policy_id: int) -> Answer:
     return _end("delete", living_policy(policy_id), submitted(VersionInput), into_trash, "Policy {number} is deleted.")
 
 
-@blueprint.post("/<int:policy_id>/restoration")
+@blueprint.post("/policies/<int:policy_id>/restoration")
 @requires("policies.delete")
 def restore(policy_id: int) -> Answer:
     """Takes a term out of the trash."""
@@ -210,7 +211,7 @@ def restore(policy_id: int) -> Answer:
     return redirect_to("policies.page", policy_id=policy_id)
 
 
-@blueprint.post("/<int:policy_id>/reopening")
+@blueprint.post("/policies/<int:policy_id>/reopening")
 @requires("policies.write")
 def reopen(policy_id: int) -> Answer:
     """Takes back a cancellation or a loss."""

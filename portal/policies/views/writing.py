@@ -8,7 +8,8 @@ from werkzeug.wrappers import Response as BaseResponse
 from database_pool import Conflict, Duplicate, transaction
 from portal.formats import today
 from portal.policies import queries, service, words
-from portal.policies.inputs import FORMS, PolicyInput
+from portal.policies.inputs import FORMS, PolicyInput, PremiumInput
+from portal.policies.pricing import Book, price
 from portal.policies.views import form_page
 from portal.policies.views.form_page import Subject
 from portal.policies.views.routes import blueprint, living_policy
@@ -31,7 +32,7 @@ FORM = "policies/form.html"
 UNFINISHED = ("recalculate", "add-person")
 
 
-@blueprint.get("/new")
+@blueprint.get("/policies/new")
 @requires("policies.write")
 def new() -> Answer:
     """Step 1 chooses client and line, step 2 is the form of that line."""
@@ -55,7 +56,7 @@ def new() -> Answer:
     return form_page.show(FORM, form, subject, book)
 
 
-def _known_member(book: service.Book) -> int | None:
+def _known_member(book: Book) -> int | None:
     wanted = request.args.get("member_id", "")
     found = [row["member_id"] for row in book.members if str(row["member_id"]) == wanted]
     return found[0] if found else None
@@ -74,7 +75,7 @@ def _choose(client: dict[str, Any] | None, *, asked_for: str = "") -> Response:
     )
 
 
-@blueprint.post("/new")
+@blueprint.post("/policies/new")
 @requires("policies.write")
 def create() -> Answer:
     """Adds a policy, live or pending; or shows the form again with what was asked for."""
@@ -109,7 +110,17 @@ def create() -> Answer:
     return form_page.show(FORM, form, subject, book, status=422, taken=taken)
 
 
-@blueprint.get("/<int:policy_id>/edit")
+@blueprint.post("/policies/premium")
+@requires("policies.write")
+def premium() -> Answer:
+    """What the premium of a form comes to as it stands, as a piece of the page: asked for while somebody types."""
+    line = request.args.get("line", "")
+    if line not in FORMS:
+        not_found("There is no such line of business.")
+    return form_page.outcome(submitted(PremiumInput), line)
+
+
+@blueprint.get("/policies/<int:policy_id>/edit")
 @requires("policies.write")
 def edit(policy_id: int) -> Answer:
     """The form with the stored term in it."""
@@ -117,7 +128,7 @@ def edit(policy_id: int) -> Answer:
     return form_page.show(FORM, prefilled(form_page.editable(subject.stored or {}, subject.line, book)), subject, book)
 
 
-@blueprint.post("/<int:policy_id>/edit")
+@blueprint.post("/policies/<int:policy_id>/edit")
 @requires("policies.write")
 def change(policy_id: int) -> Answer:
     """Saves the term as entered, unless somebody else changed it meanwhile: then both versions are shown."""
@@ -144,13 +155,13 @@ def change(policy_id: int) -> Answer:
     return form_page.show(FORM, form, subject, book, status=422, taken=taken)
 
 
-def _stored_subject(policy_id: int) -> tuple[Subject, service.Book]:
+def _stored_subject(policy_id: int) -> tuple[Subject, Book]:
     stored = living_policy(policy_id)
     client = {"client_id": stored["client_id"], "name": stored["client_name"]}
     return Subject(client, stored["line"], stored), form_page.book_for(stored["client_id"], stored["line"])
 
 
-def _show_again(form: SubmittedForm[PolicyInput], subject: Subject, book: service.Book) -> Response:
+def _show_again(form: SubmittedForm[PolicyInput], subject: Subject, book: Book) -> Response:
     form_page.keep_errors_of_premium(form)
     recalculated = request.form.get("action") == "recalculate"
     return form_page.show(FORM, form, subject, book, status=422 if form.errors else 200, recalculated=recalculated)
@@ -173,10 +184,10 @@ def _show_both(form: SubmittedForm[PolicyInput], policy_id: int) -> Response:
     )
 
 
-def _saved(data: PolicyInput, row: dict[str, Any], book: service.Book) -> BaseResponse:
+def _saved(data: PolicyInput, row: dict[str, Any], book: Book) -> BaseResponse:
     number = row["policy_number"] or "without a number yet"
     waits = f" It waits for: {', '.join(row['waiting_for'])}." if row["waiting_for"] else ""
     flash(f"Policy {number} is saved{' as pending' if row['state'] == 'pending' else ''}.{waits}")
-    for warning in service.price(data, row["line"], book).tax.warnings:
+    for warning in price(data, row["line"], book).tax.warnings:
         flash(warning, "warn")
     return redirect_to("policies.page", policy_id=row["policy_id"])

@@ -53,10 +53,3 @@ def save_company() -> Response | BaseResponse:
         )
     flash("The agency's data is saved.")
     return redirect_to("settings.index")
-
-
-@blueprint.get("/gst")
-@requires("policies.write")
-def gst_rules() -> Response:
-    """The dated tax rules with their sources."""
-    return render("settings/gst.html", rules=queries.gst_rules())

@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from database_pool import Conflict, Duplicate, ReferenceMissing, transaction
 from portal.errors import Refused
-from portal.inputs import Input, ShortText, lenient
+from portal.inputs import Input, ReferenceText, lenient
 from portal.paging import Sort, listing
 from portal.settings import queries, service
 from portal.settings.inputs import MasterInput
@@ -33,7 +33,7 @@ LABELS = {
 class MasterFilter(Input):
     """What a list of masters may be narrowed by."""
 
-    q: ShortText | None = None
+    q: ReferenceText | None = None
 
 
 @blueprint.get(f"/<{MASTER}:name>")

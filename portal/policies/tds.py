@@ -15,7 +15,8 @@ def deducted(rules: TradeRules, commission: Decimal, *, payee: Payee, on: date) 
     fitting = [rule for rule in rules.of("tds", on) if rule["subtype"] == payee]
     if not fitting or commission <= fitting[0]["amount"]:
         return Decimal(0)
-    return (commission * fitting[0]["rate"] / HUNDRED).quantize(RUPEE, ROUND_HALF_UP)
+    rate: Decimal = fitting[0]["rate"]
+    return (commission * rate / HUNDRED).quantize(RUPEE, ROUND_HALF_UP)
 
 
 def payee_of(gstin: str | None) -> Payee:

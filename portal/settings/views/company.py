@@ -1,4 +1,4 @@
-"""The settings' first page, the agency's own data with its logo, and the dated tax rules."""
+"""The settings' first page, the agency's own data with its logo."""
 
 from flask import Response
 from werkzeug.wrappers import Response as BaseResponse

@@ -168,6 +168,9 @@ class Settings:
     root_folder_id: str | None = _setting(
         "drive", parse.text, None, "Id of the folder that all client folders are in.", "1AbCdEfGhIjKlMnOpQrStUvWxYz",
         needed=True)
+    drive_writes_per_second: int = _setting(
+        "drive", parse.number(1, 1000), 3, "Files and folders made a second, in the long run, by all processes. "
+        "Google allows one account 3.", "3")
     google_api_base_url: str | None = _setting(
         "drive", _HTTP, None, "Another endpoint in place of Google's.", "http://127.0.0.1:9000")
 

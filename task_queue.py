@@ -52,7 +52,8 @@ _request_id: Callable[[], str | None] = lambda: None  # noqa: E731 - replaced by
 
 
 def task(
-    name: str, *, priority: int = MEDIUM, attempts: int = 5, limit: int | None = None, lease: float = 60.0
+    name: str, *, priority: int = MEDIUM, attempts: int = 5, limit: int | Callable[[], int] | None = None,
+    lease: float = 60.0,
 ) -> Callable[[Work], Work]:
     """Declares the decorated function as the task `name` (<area>.<verb>). Keyword arguments are its payload, a returned
     dict is stored as its result.

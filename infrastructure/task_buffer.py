@@ -22,7 +22,9 @@ class TaskBuffer:
 
     def __init__(self, registry: Registry, names: list[str], workers: int) -> None:
         self._registry, self._workers = registry, workers
-        self._limits = {name: limit for name in names if (limit := registry.declared[name].limit) is not None}
+        limits = {name: registry.declared[name].limit for name in names}
+        given = {name: limit for name, limit in limits.items() if limit is not None}
+        self._limits = {name: limit() if callable(limit) else limit for name, limit in given.items()}
         self._unlimited = [name for name in names if name not in self._limits]
         self.names = frozenset(names)
         self._lock = threading.Lock()

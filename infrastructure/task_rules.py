@@ -50,7 +50,7 @@ class Declaration:
     work: Work
     priority: int = MEDIUM
     attempts: int = 5
-    limit: int | None = None
+    limit: int | Callable[[], int] | None = None
     lease: float = 60.0
 
 
@@ -98,7 +98,8 @@ class Registry:
             raise RuntimeError(f"two tasks are called {name!r}")
         if declaration.priority not in (HIGH, MEDIUM, LOW):
             raise ValueError(f"{name}: the priority is 1 (high), 2 or 3 (low)")
-        if declaration.attempts < 1 or declaration.lease < 3 or (declaration.limit or 1) < 1:
+        limit = 1 if declaration.limit is None or callable(declaration.limit) else declaration.limit
+        if declaration.attempts < 1 or declaration.lease < 3 or limit < 1:
             raise ValueError(f"{name}: at least 1 attempt, a limit of 1, and a lease of 3 seconds")
         self.declared[name] = declaration
 

@@ -3,14 +3,15 @@
 from typing import Any
 
 from portal.clients import views as clients
+from portal.documents import views as documents
 from portal.policies import views as policies
 from portal.search import views as search
 from portal.settings import views as settings
 from portal.staff import views as staff
 from portal.trail import views as trail
 
-AREAS = ("settings", "staff", "clients", "policies", "search", "trail")
-_VIEWS = (settings, staff, clients, policies, search, trail)
+AREAS = ("settings", "staff", "clients", "documents", "policies", "search", "trail")
+_VIEWS = (settings, staff, clients, documents, policies, search, trail)
 
 
 def blueprints() -> list[Any]:

@@ -1,0 +1,678 @@
+"""Many files in or out at once: accepted durably, stored one task each, counted row by row.
+
+    batch_id = upload_multiple_policy_files([{"file": file, "client_id": "C001", "member_name": "John"}, ...])
+    batch_file_manager.status(batch_id)                       # counts by state, and a row per file
+    BatchFileManager(max_workers=15)
+
+When the batch id is answered, every file lies in the spool (DATA_DIR/spool) with its checksums, is on the disk itself
+and in the database; from then on no crash loses it. Workers bring it to its store: Google Drive where it is configured,
+else the folder DATA_DIR/documents. Importing opens nothing.
+"""
+
+import contextlib
+import datetime
+import hashlib
+import os
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from config import Settings, settings
+from database_pool import (
+    Conflict,
+    DatabaseError,
+    Duplicate,
+    Transaction,
+    call_function,
+    execute_query,
+    new_ids,
+    transaction,
+)
+from infrastructure.drive_client import DriveClient
+from infrastructure.drive_store import DriveStore
+from infrastructure.file_acceptance import LARGEST_FILE, Offer, offered
+from infrastructure.file_inspection import Inspectors
+from infrastructure.file_places import archive_place, document_place
+from infrastructure.file_rows import OPEN, FileRows, FolderRows
+from infrastructure.local_store import LocalStore
+from infrastructure.native_threads import elsewhere
+from infrastructure.spool import SpooledFile, make_durable, remove_older, spooled, written_at_once
+from infrastructure.stores import (
+    Content,
+    ContentMissing,
+    KeyUnusable,
+    Stopped,
+    Store,
+    StoreBusy,
+    StoreError,
+    Transfer,
+)
+from task_queue import PermanentFailure, TemporaryFailure, current_task, enqueue_many, pace, schedule, task
+
+__all__ = [
+    "LARGEST_FILE", "Accepted", "BatchFileManager", "ContentMissing", "NothingToDo", "QueueFull", "SpooledFile",
+    "StoreError", "batch_file_manager", "download_multiple_policy_files", "incoming_file",
+    "upload_multiple_policy_files",
+]  # fmt: skip
+
+Row = dict[str, Any]
+MOST_FILES = 500  # in one batch
+ATTEMPTS = 8
+LEASE = 180.0  # seconds; longer than the longest silence of a store
+TOLD_EVERY = 1.0  # seconds between two looks at the row while a file is sent
+LEFT_BEHIND = 24 * 3600.0  # seconds after which a spooled file that no row names was left by a crash
+BUSY_SECONDS = 30
+
+
+_rows = FileRows(execute_query, call_function)
+
+
+class QueueFull(Exception):
+    """There is no room for more at the moment: nothing was kept. `retry_after` is in seconds."""
+
+    def __init__(self, sentence: str, retry_after: int = BUSY_SECONDS) -> None:
+        super().__init__(sentence)
+        self.retry_after = retry_after
+
+
+class NothingToDo(Exception):
+    """The call names no file, too many, or somebody else's batch."""
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What became of a batch: `files` are accepted; `refused` are (file name, sentence)."""
+
+    batch_id: str
+    files: int
+    refused: list[tuple[str, str]]
+    document_ids: list[int]
+
+
+class BatchFileManager:
+    """Takes files in and brings them to their store, at most `max_workers` at once in this process (FILE_WORKERS).
+
+    No more than `most_waiting` files and `most_waiting_bytes` wait at once; `least_free` bytes of the disk stay free.
+    """
+
+    def __init__(
+        self,
+        max_workers: int | None = None,
+        *,
+        most_waiting: int = 5000,
+        most_waiting_bytes: int = 20 * 1024**3,
+        least_free: int = 512 * 1024**2,
+    ) -> None:
+        self._max_workers = max_workers
+        self._most_waiting, self._most_waiting_bytes, self._least_free = most_waiting, most_waiting_bytes, least_free
+        self._lock = threading.Lock()
+        self._stores: dict[str, tuple[Settings, Store]] = {}
+        self._inspectors = Inspectors()
+        self._figures = {"accepted": 0, "stored": 0, "refused": 0, "failed": 0, "bytes_stored": 0, "working": 0}
+
+    @property
+    def max_workers(self) -> int:
+        """Files that this process brings to their store at once."""
+        return settings().file_workers if self._max_workers is None else self._max_workers
+
+    def accept(
+        self,
+        files: Sequence[Mapping[str, Any]],
+        *,
+        uploaded_by: int | None = None,
+        source: str = "staff",
+        batch_id: str | None = None,
+        also: Callable[[Transaction, list[Row]], None] = lambda tx, documents: None,
+    ) -> Accepted:
+        """Takes files in: each {"file", "client_id"} and, where known, "member_name" or "member_id", "policy_id",
+        "claim_number", "kind", "title", "file_name", "replaces_id".
+
+        `file` is a werkzeug FileStorage, a path, bytes or a file object; it is copied before this returns. A file that
+        cannot be accepted gets a sentence and hinders no other. `batch_id` (32 hex digits) adds to one's own batch.
+        `also` adds to the transaction of the new rows of `documents`. Raises QueueFull and NothingToDo.
+        """
+        if not 0 < len(files) <= MOST_FILES:
+            raise NothingToDo(f"Choose between 1 and {MOST_FILES} files at a time.")
+        batch = batch_id or secrets.token_hex(16)
+        is_new = self._is_new(batch, uploaded_by) if batch_id else True
+        with contextlib.ExitStack() as open_files:
+            offers = [self._offer(wanted, open_files) for wanted in files]
+            self.check_room(sum(offer.file.size for offer in offers), len(offers))
+            _rows.describe(offers)
+            _rows.notice_repetitions(offers)
+            good = [offer for offer in offers if not offer.refusal]
+            make_durable(self.spool, [offer.file for offer in good])
+            try:
+                self._write(batch, is_new, offers, uploaded_by, source, also)
+            except Duplicate:  # somebody else uploaded the same, or began the same batch, at this very moment
+                _rows.notice_repetitions(offers)
+                is_new = self._is_new(batch, uploaded_by)
+                self._write(batch, is_new, offers, uploaded_by, source, also)
+            good = [offer for offer in offers if not offer.refusal]
+            for offer in good:
+                offer.file.keep()
+        self._figures["accepted"] += len(good)
+        self._figures["refused"] += len(offers) - len(good)
+        refused = [(offer.name, offer.refusal) for offer in offers if offer.refusal]
+        return Accepted(batch, len(good), refused, [offer.row["document_id"] for offer in good])
+
+    def check_room(self, size: int, files: int = 1) -> None:
+        """Raises QueueFull where so much more would be too much."""
+        self.spool.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if shutil.disk_usage(self.spool).free - size < self._least_free:
+            raise QueueFull(
+                "The disk of the portal is nearly full. Nothing was kept; tell whoever looks after it.", 300
+            )
+        waiting = call_function("waiting_files", read_only=True)
+        if waiting["files"] + files > self._most_waiting or waiting["bytes"] + size > self._most_waiting_bytes:
+            raise QueueFull("Very many files are waiting to be stored. Nothing was kept; try again in a minute.")
+
+    def incoming(self) -> SpooledFile:
+        """An empty file in the spool, for somebody who writes an upload into it as it arrives."""
+        return SpooledFile(self.spool, largest=LARGEST_FILE)
+
+    def status(self, batch_id: str, *, after: int = 0, limit: int = 500) -> Row | None:
+        """Counts of a batch by state with `total`, `bytes`, `bytes_sent`, `finished`, `cancelled_at`, `created_by`, and
+        `files`: a row per file behind the file id `after`. None for a batch that does not exist.
+        """
+        return _rows.status(batch_id, after, limit)
+
+    def cancel(self, batch_id: str) -> None:
+        """Stops what is not done yet: those under way stop at their next block, nothing of them stays."""
+        with transaction() as tx:
+            tx.update(
+                "file_batches", {"cancelled_at": _now()}, filters={"batch_id_eq": batch_id, "cancelled_at_is": None}
+            )
+
+    def retry_failed(self, batch_id: str) -> int:
+        """Tries the failed files of a batch again, and answers how many."""
+        ids, batch = _rows.failed(batch_id, MOST_FILES), _rows.batch(batch_id)
+        if not ids or batch is None:
+            return 0
+        with transaction() as tx:
+            tx.update(
+                "batch_files",
+                {"state": "queued", "error": None, "finished_at": None},
+                expect=len(ids),
+                filters={"file_id_in": ids, "state_eq": "failed"},
+            )
+            _ask_for(tx, batch["direction"], batch_id, ids)
+        return len(ids)
+
+    def read(self, document_id: int, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """The bytes of a document from `start` up to `end`, in blocks, wherever it lies. Raises ContentMissing and
+        other StoreErrors before the first block.
+        """
+        for attempt in (1, 2):
+            rows = execute_query(
+                "documents", columns="store, store_key, spool_name", limit=1, filters={"document_id_eq": document_id}
+            ).data
+            if not rows:
+                raise ContentMissing("There is no such document.")
+            row = rows[0]
+            try:
+                if row["spool_name"] is not None:
+                    return LocalStore(self.spool).read(row["spool_name"], start, end)
+                if row["store_key"] is None:
+                    raise ContentMissing("The content of this document was not kept.")
+                return self.store(row["store"]).read(row["store_key"], start, end)
+            except ContentMissing:  # it may have been on its way from the spool to the store, or to the archive
+                if attempt == 2:
+                    raise
+        raise AssertionError("the second attempt answers or raises")
+
+    def store(self, name: str) -> Store:
+        """The store of that name ("local" or "drive"). Raises StoreError where it is not configured."""
+        current = settings()
+        with self._lock:
+            known = self._stores.get(name)
+            if known is None or known[0] is not current:
+                known = self._stores[name] = (current, self._made(name, current))
+        return known[1]
+
+    @property
+    def store_name(self) -> str:
+        """Where new documents go."""
+        return "drive" if settings().uses("drive") else "local"
+
+    @property
+    def spool(self) -> Path:
+        """The folder of files that wait."""
+        return settings().data_dir / "spool"
+
+    def problems(self) -> list[str]:
+        """What hinders the store of new documents, each with its cure. Asks the store; changes nothing."""
+        try:
+            return self.store(self.store_name).problems()
+        except StoreError as problem:
+            return [str(problem)]
+
+    def get_stats(self) -> Row:
+        """Figures: of this process since it began, what waits in all processes, the disk, and Drive's connections."""
+        folder = next(path for path in (self.spool, *self.spool.resolve().parents) if path.exists())
+        try:
+            waiting = call_function("waiting_files", read_only=True)
+        except DatabaseError as problem:
+            waiting = {"files": None, "bytes": None, "problem": type(problem).__name__}
+        stats = {
+            "store": self.store_name,
+            "max_workers": self.max_workers,
+            **self._figures,
+            "waiting": waiting,
+            "disk_free_bytes": shutil.disk_usage(folder).free,
+        }
+        known = self._stores.get("drive")
+        if known is not None and isinstance(known[1], DriveStore):
+            stats["drive"] = dict(known[1].client.figures)
+        return stats
+
+    def close(self) -> None:
+        """Ends what this process has open; the next file opens it again."""
+        self._inspectors.close()
+        with self._lock:
+            stores, self._stores = self._stores, {}
+        for _, store in stores.values():
+            if isinstance(store, DriveStore):
+                store.client.close()
+
+    def bring_to_store(self, file_id: int) -> Row:
+        """The task of one file: inspects it, stores it, writes down where. Raises what the task queue understands."""
+        work = _rows.work(file_id)
+        if work is None or work["state"] not in OPEN:
+            return {"state": work["state"] if work else "gone"}
+        if work["cancelled_at"] is not None:
+            return self._end(work, "cancelled", "The batch was cancelled.")
+        claim = secrets.token_hex(8)
+        _rows.change(
+            file_id, {"state": "working", "claim": claim}, {"claim_eq" if work["claim"] else "claim_is": work["claim"]}
+        )
+        work["claim"] = claim
+        self._figures["working"] += 1
+        try:
+            return self._bring(work)
+        except Stopped:
+            return self._end(work, "cancelled", "The batch was cancelled.")
+        except StoreError as problem:
+            raise self._note_failure(work, problem) from problem
+        finally:
+            self._figures["working"] -= 1
+
+    def bring_from_store(self, file_id: int) -> Row:
+        """The task of one file of a download: a checked copy in DATA_DIR/downloads/<batch>/<document id>."""
+        work = _rows.work(file_id)
+        if work is None or work["state"] not in OPEN:
+            return {"state": work["state"] if work else "gone"}
+        if work["cancelled_at"] is not None:
+            return self._finish(work, "cancelled")
+        target = self.downloads(work["batch_id"]) / str(work["document_id"])
+        try:
+            blocks = self.read(work["document_id"])
+            with written_at_once(target) as file:
+                digest = hashlib.sha256()
+                for block in blocks:
+                    digest.update(block)
+                    elsewhere(lambda block=block: file.write(block))  # type: ignore[misc]
+                if digest.hexdigest() != work["sha256"]:
+                    raise StoreBusy("What came from the store differs from what was put there.")
+        except StoreError as problem:
+            raise self._note_failure(work, problem) from problem
+        return self._finish(work, "done")
+
+    def bring_to_archive(self, file_id: int) -> Row:
+        """The task of one replaced document: moves its content to the archive's folders."""
+        work = _rows.work(file_id)
+        if work is None or work["state"] not in OPEN:
+            return {"state": work["state"] if work else "gone"}
+        try:
+            key = self.store(work["store"]).archive(work["store_key"], archive_place(work))
+        except StoreError as problem:
+            raise self._note_failure(work, problem) from problem
+        with transaction() as tx:
+            tx.update("documents", {"store_key": key}, filters={"document_id_eq": work["document_id"]}, expect=1)
+            tx.update("batch_files", {"state": "done", "finished_at": _now()}, filters={"file_id_eq": file_id})
+        return {"store_key": key}
+
+    def downloads(self, batch_id: str) -> Path:
+        """The folder of a batch's downloads; they are kept for a day."""
+        return settings().data_dir / "downloads" / batch_id
+
+    def _is_new(self, batch_id: str, uploaded_by: int | None) -> bool:
+        if len(batch_id) != 32 or not set(batch_id) <= set("0123456789abcdef"):
+            raise NothingToDo("A batch is named by 32 hexadecimal digits.")
+        known = _rows.batch(batch_id)
+        if known and (known["created_by"] != uploaded_by or known["cancelled_at"] is not None):
+            raise NothingToDo("This batch is closed or somebody else's. Begin a new one.")
+        return known is None
+
+    def _offer(self, wanted: Mapping[str, Any], open_files: contextlib.ExitStack) -> Offer:
+        source = wanted["file"]
+        stream = getattr(source, "stream", source)  # werkzeug's FileStorage keeps the file in `stream`
+        given = wanted.get("file_name") or getattr(source, "filename", None) or getattr(source, "name", None)
+        if isinstance(stream, str | os.PathLike):
+            given = given or os.fspath(stream)
+            stream = open_files.enter_context(Path(stream).open("rb"))  # noqa: SIM115 - closed by the stack
+        if isinstance(stream, bytes | bytearray | memoryview):
+            file = self.incoming()
+            elsewhere(lambda: file.write(stream))
+        else:
+            file = stream if isinstance(stream, SpooledFile) else spooled(self.spool, stream, largest=LARGEST_FILE)
+        open_files.callback(file.close)
+        return offered(wanted, file, str(given or "document"))
+
+    def _write(
+        self,
+        batch: str,
+        is_new: bool,
+        offers: list[Offer],
+        uploaded_by: int | None,
+        source: str,
+        also: Callable[[Transaction, list[Row]], None],
+    ) -> None:
+        good = [offer for offer in offers if not offer.refusal]
+        document_ids, file_ids = iter(new_ids("documents", len(good))), new_ids("batch_files", len(offers))
+        for offer in good:
+            offer.row |= {
+                "document_id": next(document_ids),
+                "store": self.store_name,
+                "source": source,
+                "uploaded_by": uploaded_by,
+            }
+        with transaction() as tx:
+            if is_new:
+                tx.insert("file_batches", {"batch_id": batch, "direction": "upload", "created_by": uploaded_by})
+            tx.insert("documents", [offer.row for offer in good], returning=False)
+            tx.insert(
+                "batch_files",
+                [
+                    {
+                        "file_id": file_id,
+                        "batch_id": batch,
+                        "document_id": offer.row.get("document_id"),
+                        "client_id": offer.row.get("client_id"),
+                        "file_name": offer.name,
+                        "size": offer.file.size,
+                        "state": "refused" if offer.refusal else "queued",
+                        "error": offer.refusal or None,
+                        "finished_at": _now() if offer.refusal else None,
+                    }
+                    for file_id, offer in zip(file_ids, offers, strict=True)
+                ],
+                returning=False,
+            )
+            _ask_for(
+                tx,
+                "upload",
+                batch,
+                [file_id for file_id, offer in zip(file_ids, offers, strict=True) if not offer.refusal],
+            )
+            also(tx, [offer.row for offer in good])
+
+    def _bring(self, work: Row) -> Row:
+        spool_path = self.spool / str(work["spool_name"])
+        if work["pages"] is None:
+            findings = self._inspectors.inspect(spool_path, work["media_type"])
+            if findings.refusal:
+                return self._end(work, "refused", findings.refusal)
+            work |= {"pages": findings.pages or 0, "media_type": findings.media_type}
+        store, place = self.store(work["store"]), document_place(work)
+        key = work["reserved_key"] or store.reserve(place, work["document_id"])
+        if store.name == "drive" and not work["reserved_key"]:
+            _rows.change(work["file_id"], {"reserved_key": key}, {"claim_eq": work["claim"]})
+        content = Content(
+            spool_path, work["size"], work["md5"], work["sha256"], work["media_type"], work["document_id"]
+        )
+        store.put(key, place, content, self._transfer(work))
+        stored = {
+            "state": "stored",
+            "store_key": key,
+            "spool_name": None,
+            "pages": work["pages"],
+            "media_type": work["media_type"],
+        }
+        with transaction() as tx:
+            tx.update(
+                "batch_files",
+                {
+                    "state": "done",
+                    "sent_bytes": work["size"],
+                    "error": None,
+                    "finished_at": _now(),
+                    "session_address": None,
+                },
+                filters={"file_id_eq": work["file_id"], "claim_eq": work["claim"]},
+                expect=1,
+            )
+            tx.update("documents", stored, filters={"document_id_eq": work["document_id"]}, expect=1)
+            if work["replaces_id"] is not None:
+                _archive(tx, work)
+        spool_path.unlink(missing_ok=True)
+        self._figures["stored"] += 1
+        self._figures["bytes_stored"] += work["size"]
+        return {"document_id": work["document_id"], "store": store.name}
+
+    def _transfer(self, work: Row) -> Transfer:
+        mine = {"claim_eq": work["claim"]}
+        looked = [time.monotonic(), 0.0]
+
+        def sent(total: int) -> None:
+            if total < work["size"] and time.monotonic() - looked[1] > TOLD_EVERY:
+                looked[1] = time.monotonic()
+                _rows.change(work["file_id"], {"sent_bytes": total}, mine)
+
+        def stopped() -> bool:
+            if time.monotonic() - looked[0] < TOLD_EVERY:
+                return False
+            looked[0] = time.monotonic()
+            now = _rows.work(work["file_id"])
+            if now is None or now["claim"] != work["claim"]:
+                raise Conflict("another worker has this file by now")
+            return now["cancelled_at"] is not None
+
+        return Transfer(
+            work["session_address"],
+            sent=sent,
+            stopped=stopped,
+            remember=lambda address: _rows.change(work["file_id"], {"session_address": address}, mine),
+        )
+
+    def _end(self, work: Row, state: str, sentence: str) -> Row:
+        """Ends an upload of which nothing is kept."""
+        with transaction() as tx:
+            tx.update(
+                "batch_files",
+                {"state": state, "error": sentence, "finished_at": _now(), "session_address": None},
+                filters={"file_id_eq": work["file_id"], "claim_eq" if work["claim"] else "claim_is": work["claim"]},
+                expect=1,
+            )
+            if work["direction"] == "upload":
+                tx.update(
+                    "documents",
+                    {"state": "refused", "spool_name": None, "deleted_at": _now()},
+                    filters={"document_id_eq": work["document_id"], "state_eq": "waiting"},
+                )
+        if work["direction"] == "upload" and work["spool_name"]:
+            (self.spool / work["spool_name"]).unlink(missing_ok=True)
+        self._figures["refused"] += state == "refused"
+        return {"state": state, "reason": sentence}
+
+    def _finish(self, work: Row, state: str) -> Row:
+        _rows.change(
+            work["file_id"], {"state": state, "sent_bytes": work["size"], "finished_at": _now(), "error": None}, {}
+        )
+        return {"state": state}
+
+    def _note_failure(self, work: Row, problem: StoreError) -> Exception:
+        """Writes down what went wrong, and answers what the task queue shall do about it."""
+        running = current_task()
+        temporary = isinstance(problem, StoreBusy)
+        last = not temporary or (running is not None and running.attempt >= ATTEMPTS)
+        changes: Row = {"error": str(problem), "state": "failed" if last else "queued"}
+        if last:
+            changes["finished_at"] = _now()
+            self._figures["failed"] += 1
+        if isinstance(problem, KeyUnusable):
+            changes |= {"reserved_key": None, "session_address": None}
+        with contextlib.suppress(Conflict):  # whoever has the file by now writes its state
+            _rows.change(work["file_id"], changes, {"claim_eq": work["claim"]} if work["claim"] else {})
+        if temporary:
+            return TemporaryFailure(str(problem), retry_after=getattr(problem, "retry_after", None))
+        return PermanentFailure(str(problem))
+
+    def _made(self, name: str, current: Settings) -> Store:
+        if name == "local":
+            return LocalStore(current.data_dir / "documents")
+        if current.google_credentials_file is None or current.root_folder_id is None:
+            raise StoreError(
+                "This document lies in Google Drive, which is not configured any more. Set "
+                "GOOGLE_CREDENTIALS_FILE and ROOT_FOLDER_ID again."
+            )
+        client = DriveClient(
+            current.google_credentials_file,
+            base_url=current.google_api_base_url,
+            connections=self.max_workers,
+            pace=_pace,
+        )
+        return DriveStore(client, current.root_folder_id, FolderRows(execute_query, call_function))
+
+
+def _ask_for(tx: Transaction, direction: str, batch: str, file_ids: Sequence[int]) -> None:
+    payloads = [{"file_id": file_id} for file_id in file_ids]
+    keys = [f"file:{file_id}" for file_id in file_ids]
+    if direction == "upload":
+        enqueue_many(tx, "files.upload", payloads, batch_id=batch, unique_keys=keys)
+    elif direction == "download":
+        enqueue_many(tx, "files.download", payloads, batch_id=batch, unique_keys=keys)
+    else:
+        enqueue_many(tx, "files.archive", payloads, batch_id=batch, unique_keys=keys)
+
+
+def _archive(tx: Transaction, work: Row) -> None:
+    """The document that was replaced goes to the archive, now that the new one is safe."""
+    old, batch, file_id = work["replaces_id"], secrets.token_hex(16), new_ids("batch_files", 1)[0]
+    tx.update(
+        "documents",
+        {"state": "archived", "replaced_by_id": work["document_id"]},
+        filters={"document_id_eq": old, "state_eq": "stored"},
+    )
+    tx.insert("file_batches", {"batch_id": batch, "direction": "archive"}, returning=False)
+    tx.insert(
+        "batch_files",
+        {
+            "file_id": file_id,
+            "batch_id": batch,
+            "document_id": old,
+            "client_id": work["client_id"],
+            "file_name": work["file_name"],
+        },
+        returning=False,
+    )
+    _ask_for(tx, "archive", batch, [file_id])
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+def _pace(kind: str) -> None:
+    """Google takes 3 writes a second from one account in the long run; bursts are forgiven. Chunks are not counted."""
+    if kind == "write":
+        pace("drive.write", per_second=settings().drive_writes_per_second, burst=60)
+    elif kind == "read":
+        pace("drive.read", per_second=20, burst=100)
+
+
+batch_file_manager = BatchFileManager()
+
+
+def upload_multiple_policy_files(
+    files: Sequence[Mapping[str, Any]], *, uploaded_by: int | None = None, source: str = "staff"
+) -> str:
+    """Takes files in as BatchFileManager.accept describes and answers the batch's id once nothing can be lost."""
+    return batch_file_manager.accept(files, uploaded_by=uploaded_by, source=source).batch_id
+
+
+def download_multiple_policy_files(document_ids: Iterable[int], *, created_by: int | None = None) -> str:
+    """Fetches documents from their stores into batch_file_manager.downloads(batch id), and answers the id at once."""
+    ids = list(dict.fromkeys(document_ids))
+    if not 0 < len(ids) <= MOST_FILES:
+        raise NothingToDo(f"Choose between 1 and {MOST_FILES} documents at a time.")
+    rows = execute_query(
+        "documents",
+        columns="document_id, client_id, stored_name, size",
+        order="document_id",
+        filters={"document_id_in": ids, "deleted_at_is": None},
+    ).data
+    if not rows:
+        raise NothingToDo("None of these documents is there any more.")
+    batch, file_ids = secrets.token_hex(16), new_ids("batch_files", len(rows))
+    with transaction() as tx:
+        tx.insert("file_batches", {"batch_id": batch, "direction": "download", "created_by": created_by})
+        tx.insert(
+            "batch_files",
+            [
+                {
+                    "file_id": file_id,
+                    "batch_id": batch,
+                    "document_id": row["document_id"],
+                    "client_id": row["client_id"],
+                    "file_name": row["stored_name"],
+                    "size": row["size"],
+                }
+                for file_id, row in zip(file_ids, rows, strict=True)
+            ],
+            returning=False,
+        )
+        _ask_for(tx, "download", batch, file_ids)
+    return batch
+
+
+def incoming_file() -> SpooledFile:
+    """BatchFileManager.incoming of this process's manager."""
+    return batch_file_manager.incoming()
+
+
+@task("files.upload", priority=2, attempts=ATTEMPTS, lease=LEASE, limit=lambda: batch_file_manager.max_workers)
+def bring_file_to_store(file_id: int) -> Row:
+    """Stores one accepted file."""
+    return batch_file_manager.bring_to_store(file_id)
+
+
+@task("files.download", priority=2, attempts=ATTEMPTS, lease=LEASE, limit=lambda: batch_file_manager.max_workers)
+def bring_file_from_store(file_id: int) -> Row:
+    """Fetches one document."""
+    return batch_file_manager.bring_from_store(file_id)
+
+
+@task("files.archive", priority=3, attempts=ATTEMPTS, lease=LEASE, limit=lambda: batch_file_manager.max_workers)
+def bring_file_to_archive(file_id: int) -> Row:
+    """Moves one replaced document to the archive."""
+    return batch_file_manager.bring_to_archive(file_id)
+
+
+@task("files.sweep", priority=3, attempts=1, lease=LEASE)
+def sweep_files() -> Row:
+    """Takes care of files that no task takes care of any more, and removes what crashes and downloads left behind."""
+    stranded = _rows.stranded(_now() - datetime.timedelta(minutes=10), MOST_FILES)
+    with transaction() as tx:
+        for row in stranded:
+            tx.update("batch_files", {"state": "queued"}, filters={"file_id_eq": row["file_id"], "state_in": OPEN})
+            _ask_for(tx, row["direction"], row["batch_id"], [row["file_id"]])
+    named = execute_query("documents", columns="spool_name", filters={"spool_name_not_is": None}).data
+    spool, downloads = batch_file_manager.spool, settings().data_dir / "downloads"
+    removed = elsewhere(
+        lambda: (
+            remove_older(spool, LEFT_BEHIND, [row["spool_name"] for row in named])
+            + sum(
+                remove_older(folder, LEFT_BEHIND, ()) for folder in (downloads.iterdir() if downloads.exists() else ())
+            )
+        )
+    )
+    return {"asked_again": len(stranded), "removed": removed}
+
+
+schedule("files.sweep", every=600)

@@ -1,0 +1,101 @@
+"""Whether a file may come in, and what its document's row then says."""
+
+import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from infrastructure.file_inspection import ENDINGS, KINDS, sniffed
+from infrastructure.file_names import shown_name, stored_name
+from infrastructure.spool import SpooledFile
+
+Row = dict[str, Any]
+LARGEST_FILE = 50 * 1024 * 1024  # bytes
+
+
+@dataclass
+class Offer:
+    """One file on its way in. `refusal` is why it is not accepted, "" while nothing speaks against it."""
+
+    wanted: Mapping[str, Any]
+    file: SpooledFile
+    name: str
+    media_type: str = ""
+    refusal: str = ""
+    row: Row = field(default_factory=dict)
+
+
+def offered(wanted: Mapping[str, Any], file: SpooledFile, called: str) -> Offer:
+    """The offer of a file, refused where its size or its first bytes say so."""
+    name = shown_name(called)
+    offer = Offer(wanted, file, name, sniffed(file.head, name))
+    if file.size == 0:
+        offer.refusal = "This file is empty. Choose it again, or ask the sender for it."
+    elif file.size > LARGEST_FILE:
+        offer.refusal = (
+            f"This file has {file.size / 1024**2:.0f} MB; the largest possible is "
+            f"{LARGEST_FILE // 1024**2} MB. Make it smaller or split it."
+        )
+    elif not offer.media_type:
+        offer.refusal = f"This is no document, whatever its name says. The portal keeps {KINDS}."
+    return offer
+
+
+def describe(
+    offer: Offer,
+    clients: Mapping[str, Row],
+    members: Sequence[Row],
+    policies: Mapping[int, Row],
+    kinds: Mapping[str, Row],
+) -> None:
+    """Gives the offer the row of its document, or the reason why there is none. The records come by their ids."""
+    wanted = offer.wanted
+    client = clients.get(str(wanted.get("client_id") or "").strip().upper())
+    policy = policies.get(int(wanted["policy_id"])) if wanted.get("policy_id") else None
+    kind = kinds.get(wanted.get("kind") or "other")
+    if client is None:
+        offer.refusal = f"There is no client {str(wanted.get('client_id'))[:40]!r}. Check the client's id."
+    elif wanted.get("policy_id") and (policy is None or policy["client_id"] != client["client_id"]):
+        offer.refusal = f"{client['name']} has no such policy. Choose the policy again."
+    elif kind is None:
+        offer.refusal = "This type of document does not exist. Choose one of the list."
+    else:
+        member = _member(wanted, [row for row in members if row["client_id"] == client["client_id"]], policy)
+        if isinstance(member, str):
+            offer.refusal = f"{client['name']} has no member {member!r}. Add the member first, or choose another."
+        else:
+            offer.row = _row(offer, client, member, kind)
+
+
+def _member(wanted: Mapping[str, Any], members: list[Row], policy: Row | None) -> Row | str | None:
+    """The member meant; the name asked for where there is none of it."""
+    name = " ".join(str(wanted.get("member_name") or "").split())
+    number = wanted.get("member_id") or (policy or {}).get("member_id") if not name else None
+    if not name and not number:
+        return None
+    found = [row for row in members if row["member_id"] == number or row["name"].casefold() == name.casefold()]
+    return found[0] if found else name[:80] or str(number)
+
+
+def _row(offer: Offer, client: Row, member: Row | None, kind: Row) -> Row:
+    called = member["name"] if member else None
+    ending = ENDINGS[offer.media_type]
+    return {
+        "client_id": client["client_id"], "member_id": member["member_id"] if member else None,
+        "policy_id": int(offer.wanted["policy_id"]) if offer.wanted.get("policy_id") else None,
+        "claim_number": offer.wanted.get("claim_number") or None, "kind": kind["key"],
+        "title": offer.wanted.get("title") or "", "file_name": offer.name,
+        "stored_name": stored_name(client["name"], called, offer.name, ending), "size": offer.file.size,
+        "sha256": offer.file.sha256, "md5": offer.file.md5, "media_type": offer.media_type,
+        "spool_name": offer.file.name, "replaces_id": offer.wanted.get("replaces_id"),
+        "retention_until": _years_from_now(kind["retention_years"]),
+    }  # fmt: skip
+
+
+def same_record(row: Row) -> tuple[Any, ...]:
+    """What two documents that are one have in common."""
+    return row["client_id"], row["policy_id"], row["claim_number"], row["sha256"]
+
+
+def _years_from_now(years: int) -> datetime.date:
+    return (datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=round(365.25 * years))).date()

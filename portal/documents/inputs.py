@@ -1,0 +1,68 @@
+"""What staff may enter about documents."""
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, StringConstraints
+
+from portal.inputs import Input, OfficeDate, RecordId, ShortText, Version
+
+Show = Literal["all", "archive", "trash", "overdue"]
+Source = Literal["staff", "whatsapp", "email", "import", "api", "portal"]
+SOURCES = {
+    "staff": "Colleague",
+    "whatsapp": "WhatsApp",
+    "email": "E-mail",
+    "import": "Import",
+    "api": "Other program",
+    "portal": "Portal",
+}
+
+ClientId = Annotated[
+    str,
+    BeforeValidator(lambda text: text.upper() if isinstance(text, str) else text),
+    StringConstraints(pattern=r"^[A-Z0-9-]{2,20}$"),
+]
+Kind = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,60}$")]
+BatchId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+
+
+class DocumentFilter(Input):
+    """What the list of documents is narrowed to."""
+
+    q: ShortText | None = None
+    client_id: ClientId | None = None
+    policy_id: RecordId | None = None
+    kind: Kind | None = None
+    source: Source | None = None
+    date_from: OfficeDate | None = None
+    show: Show = "all"
+
+
+class UploadInput(Input):
+    """What goes with the files of one upload."""
+
+    client_id: ClientId = Field(title="Client")
+    member_id: RecordId | None = Field(None, title="Member")
+    member_name: ShortText | None = Field(None, title="Member")
+    policy_id: RecordId | None = Field(None, title="Policy")
+    claim_number: ShortText | None = Field(None, title="Claim number")
+    kind: Kind = Field("other", title="Type")
+    title: ShortText | None = Field(None, title="Title")
+    batch_id: BatchId | None = None
+
+
+class DetailsInput(Input):
+    """What may be changed about a document: not its content, which is replaced."""
+
+    kind: Kind = Field(title="Type")
+    title: ShortText | None = Field(None, title="Title")
+    member_id: RecordId | None = Field(None, title="Member")
+    policy_id: RecordId | None = Field(None, title="Policy")
+    retention_until: OfficeDate | None = Field(None, title="Keep until")
+    version: Version = Field(title="Version")
+
+
+class VersionInput(Input):
+    """A button pressed on a page that showed this version."""
+
+    version: Version = Field(title="Version")

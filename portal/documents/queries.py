@@ -1,0 +1,107 @@
+"""Questions about documents: the list, one of them, those of a client or policy, and what is missing."""
+
+from datetime import date
+from typing import Any
+
+from database_pool import execute_query
+from portal.documents.inputs import DocumentFilter
+from portal.inputs import LARGEST_ID
+from portal.paging import Listing, Page, Sort, read_page
+
+Row = dict[str, Any]
+
+SORTS = (
+    Sort("added", "created_at", "document_id", kind="time", key_kind="whole", descending=True),
+    Sort("size", "size", "document_id", kind="whole", key_kind="whole", descending=True),
+)
+GAP_SORTS = (Sort("since", "since", "gap", kind="date", descending=True),)
+PRESENT = ["waiting", "stored"]
+MOST = 500  # documents of one client or policy on its page
+
+
+def page_of_documents(wanted: Listing, narrowed: DocumentFilter) -> Page:
+    """One page of the documents that match."""
+    return read_page("document_list", wanted, filters=filters_of(narrowed))
+
+
+def filters_of(narrowed: DocumentFilter) -> Row:
+    """The conditions on document_list that a filter stands for."""
+    filters: Row = {"deleted_at_not_is" if narrowed.show == "trash" else "deleted_at_is": None}
+    filters["state_in"] = {"archive": ["archived"], "trash": [*PRESENT, "archived"]}.get(narrowed.show, PRESENT)
+    exact = {
+        "client_id": narrowed.client_id,
+        "policy_id": narrowed.policy_id,
+        "kind": narrowed.kind,
+        "source": narrowed.source,
+    }
+    filters |= {f"{column}_eq": value for column, value in exact.items() if value is not None}
+    if narrowed.date_from:
+        filters["created_at_gte"] = narrowed.date_from
+    if narrowed.show == "overdue":
+        filters["retention_until_lt"] = date.today()  # noqa: DTZ011 - a day more or less in ten years
+    if narrowed.q:
+        filters["file_name_ilike"] = f"%{_literal(narrowed.q)}%"
+    return filters
+
+
+def page_of_gaps(wanted: Listing, *, sort: str | None, agent_id: int | None) -> Page:
+    """One page of what is missing: policies without a schedule ("policy"), clients without KYC ("kyc")."""
+    return read_page("missing_documents", wanted, filters=_gap_filters(sort, agent_id))
+
+
+def missing_documents(*, client_id: str | None = None, limit: int = 50) -> list[Row]:
+    """What is missing of a client, or of the whole book."""
+    filters = {"client_id_eq": client_id} if client_id else {}
+    return execute_query("missing_documents", filters=filters, order="since desc, gap", limit=limit).data
+
+
+def document(document_id: int) -> Row | None:
+    """One document with the names of everything it belongs to, in the trash or not; None when there is none."""
+    if not 0 < document_id <= LARGEST_ID:
+        return None
+    rows = execute_query("document_list", filters={"document_id_eq": document_id}, limit=1).data
+    return rows[0] if rows else None
+
+
+def documents_of(document_ids: list[int]) -> list[Row]:
+    """Those of these documents that are there and not in the trash."""
+    filters: Row = {"document_id_in": document_ids, "deleted_at_is": None}
+    return execute_query("document_list", filters=filters, order="document_id").data if document_ids else []
+
+
+def documents_of_client(client_id: str, *, kind: str | None = None, limit: int = MOST) -> list[Row]:
+    """The present documents of a client, those of its policies too, the latest first."""
+    return _present({"client_id_eq": client_id}, kind, limit)
+
+
+def documents_of_policy(policy_id: int, *, kind: str | None = None, limit: int = MOST) -> list[Row]:
+    """The present documents of one policy term, the latest first."""
+    return _present({"policy_id_eq": policy_id}, kind, limit)
+
+
+def kinds(*, active_only: bool = True) -> list[Row]:
+    """The kinds of documents: key, name, concerns, retention_years."""
+    filters = {"is_active_eq": True} if active_only else {}
+    columns = "document_type_id, key, name, concerns, retention_years, is_active"
+    return execute_query("document_types", columns=columns, filters=filters, order="document_type_id").data
+
+
+def fetches_of(document_id: int, *, limit: int = 20) -> list[Row]:
+    """The latest fetches of a document by signed links."""
+    return execute_query(
+        "media_fetches", filters={"document_id_eq": document_id}, order="fetch_id desc", limit=limit
+    ).data
+
+
+def _present(filters: Row, kind: str | None, limit: int) -> list[Row]:
+    wanted: Row = {**filters, "deleted_at_is": None, "state_in": PRESENT, **({"kind_eq": kind} if kind else {})}
+    return execute_query("document_list", filters=wanted, order="created_at desc, document_id desc", limit=limit).data
+
+
+def _gap_filters(sort: str | None, agent_id: int | None) -> Row:
+    filters: Row = {"sort_eq": sort} if sort else {}
+    return filters | ({"agent_id_eq": agent_id} if agent_id else {})
+
+
+def _literal(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

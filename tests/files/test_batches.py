@@ -1,0 +1,313 @@
+"""Many files in and out through the face: accepted durably, stored once, told per file."""
+
+import io
+import itertools
+import subprocess
+import sys
+import threading
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pikepdf
+import pytest
+from PIL import Image
+from werkzeug.datastructures import FileStorage
+
+import batch_file_operations
+from batch_file_operations import BatchFileManager, NothingToDo, QueueFull, upload_multiple_policy_files
+from database_pool import execute_query, transaction
+from task_queue import run_due_tasks
+
+ROOT = Path(__file__).parents[2]
+NUMBERS = itertools.count(1)
+Row = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def client(database):
+    """A client with a member and a policy."""
+    with transaction() as tx:
+        tx.insert("clients", {"client_id": "RM01", "name": "Rohan Mehta"})
+        tx.insert("members", [{"member_id": 71, "client_id": "RM01", "name": "John D'Souza"}])
+        tx.insert("insurers", {"insurer_id": 901, "name": "Example General"})
+        tx.insert("products", {"product_id": 901, "name": "Example Health", "line": "health"})
+        tx.insert(
+            "policies",
+            {
+                "policy_id": 81,
+                "client_id": "RM01",
+                "member_id": 71,
+                "insurer_id": 901,
+                "product_id": 901,
+                "line": "health",
+                "policy_number": "EX/1",
+                "policy_from": "2026-11-01",
+                "policy_to": "2027-10-31",
+                "due_on": "2027-10-31",
+            },
+        )
+    return "RM01"
+
+
+@pytest.fixture
+def manager():
+    """A manager that believes in 100 MB of free disk and little patience."""
+    made = BatchFileManager(least_free=1)
+    yield made
+    made.close()
+
+
+def pdf(pages: int = 1, **options) -> bytes:
+    """A PDF unlike all others."""
+    with pikepdf.new() as document:
+        for _ in range(pages):
+            document.add_blank_page()
+        document.docinfo["/Title"] = f"document {next(NUMBERS)}"
+        options.get("edit", lambda document: None)(document)
+        out = io.BytesIO()
+        document.save(out, **{name: value for name, value in options.items() if name != "edit"})
+    return out.getvalue()
+
+
+def picture(kind: str = "PNG") -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (40 + next(NUMBERS), 40), "white").save(out, kind)
+    return out.getvalue()
+
+
+def archive(entries: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, data in entries.items():
+            file.writestr(name, data)
+    return out.getvalue()
+
+
+def docx(extra: dict[str, bytes] | None = None) -> bytes:
+    number = str(next(NUMBERS)).encode()
+    return archive({"[Content_Types].xml": b"<Types/>", "word/document.xml": b"<w/>" + number, **(extra or {})})
+
+
+def with_script(document: pikepdf.Pdf) -> None:
+    document.Root.OpenAction = pikepdf.Dictionary(S=pikepdf.Name.JavaScript, JS=pikepdf.String("app.alert(1)"))
+
+
+def rows_of(batch_id: str) -> list[Row]:
+    rows: list[Row] = batch_file_operations.batch_file_manager.status(batch_id)["files"]
+    return rows
+
+
+def stored_bytes(document_id: int) -> bytes:
+    return b"".join(batch_file_operations.batch_file_manager.read(document_id))
+
+
+def document_of(row: Row) -> Row:
+    return execute_query("documents", filters={"document_id_eq": row["document_id"]}).data[0]
+
+
+@pytest.mark.parametrize("shape", ["bytes", "path", "file object", "FileStorage"])
+def test_a_file_may_come_in_any_shape(client, tmp_path, shape):
+    data = pdf(3)
+    path = tmp_path / "policy.pdf"
+    path.write_bytes(data)
+    shapes = {
+        "bytes": data,
+        "path": path,
+        "file object": io.BytesIO(data),
+        "FileStorage": FileStorage(io.BytesIO(data), "policy.pdf"),
+    }
+    batch = upload_multiple_policy_files([{"file": shapes[shape], "client_id": client, "member_name": "john d'souza"}])
+    waiting = document_of(rows_of(batch)[0])
+    assert stored_bytes(waiting["document_id"]) == data  # from the spool
+    run_due_tasks()
+    document = document_of(rows_of(batch)[0])
+    assert (document["state"], document["pages"], document["member_id"]) == ("stored", 3, 71)
+    assert stored_bytes(document["document_id"]) == data
+    assert document["store_key"].startswith("Rohan Mehta RM01/John D'Souza/Rohan Mehta - John D'Souza - ")
+    assert list(batch_file_operations.batch_file_manager.spool.iterdir()) == []
+
+
+BAD = {
+    "nothing": (b"", "a.pdf", "empty"),
+    "renamed program": (b"MZ\x90\x00" + b"\0" * 300, "policy.pdf", "no document"),
+    "web page": (b"<html><script>alert(1)</script>", "policy.pdf", "no document"),
+    "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "picture.svg", "no document"),
+    "60 MB": (b"%PDF-1.7\n" + bytes(60 * 1024 * 1024), "large.pdf", "60 MB"),
+    "zip bomb": (docx({"word/media/zeros": bytes(150 * 1024 * 1024)}), "letter.docx", "unpacks"),
+    "zip": (archive({"a.txt": b"a"}), "things.docx", "ZIP"),
+    "macros": (docx({"word/vbaProject.bin": b"x"}), "letter.docx", "macros"),
+    "broken docx": (b"PK\x03\x04broken", "letter.docx", "damaged"),
+    "script": (pdf(edit=with_script), "form.pdf", "JavaScript"),
+    "locked": (pdf(encryption=pikepdf.Encryption(owner="a", user="b")), "locked.pdf", "password"),
+    "protected": (pdf(encryption=pikepdf.Encryption(owner="a", user="")), "protected.pdf", "protected"),
+    "broken pdf": (b"%PDF-1.7\nnot really", "broken.pdf", "damaged"),
+    "cut pdf": (pdf()[:200], "cut.pdf", "damaged"),
+    "broken picture": (picture()[:60], "photo.png", "damaged"),
+}
+
+
+@pytest.fixture(scope="module")
+def mixed_batch(client):
+    """Every bad file in one batch with three good ones; answers the rows by name."""
+    good = {
+        "policy.pdf": pdf(),
+        "../../etc/cron.d/x.pdf": pdf(),
+        "ગુજરાતી " * 50 + ".pdf": pdf(),
+        "photo.jpg": picture("JPEG"),
+        "letter.docx": docx(),
+    }
+    files = [{"file": data, "file_name": name, "client_id": client} for name, data in good.items()]
+    files += [
+        {"file": data, "file_name": f"{number}-{name}", "client_id": client}
+        for number, (data, name, _) in enumerate(BAD.values())
+    ]
+    files += [
+        {"file": pdf(), "file_name": "nobody.pdf", "client_id": "ZZ99"},
+        {"file": pdf(), "file_name": "no-member.pdf", "client_id": client, "member_name": "Nobody"},
+        {"file": pdf(), "file_name": "no-policy.pdf", "client_id": client, "policy_id": 999},
+    ]
+    batch = upload_multiple_policy_files(files)
+    run_due_tasks()
+    rows = rows_of(batch)
+    return dict(zip([*good, *BAD, "client", "member", "policy"], rows, strict=True))
+
+
+@pytest.mark.parametrize("which", BAD)
+def test_a_bad_file_is_told_apart(mixed_batch, which):
+    row = mixed_batch[which]
+    assert row["state"] == "refused"
+    assert BAD[which][2] in row["error"]
+
+
+@pytest.mark.parametrize("which", ["client", "member", "policy"])
+def test_an_unknown_record_is_told_apart(mixed_batch, which):
+    assert mixed_batch[which]["state"] == "refused"
+    assert "no" in mixed_batch[which]["error"]
+
+
+def test_the_good_ones_go_through_under_safe_names(mixed_batch):
+    good = list(mixed_batch.items())[:5]
+    assert [row["state"] for _, row in good] == ["done"] * 5
+    documents = [document_of(row) for _, row in good]
+    for (name, _), document in zip(good, documents, strict=True):
+        assert document["file_name"].split() == name.split()
+        assert len(document["stored_name"].encode()) <= 200
+        assert "/" not in document["stored_name"]
+    assert documents[1]["store_key"] == f"Rohan Mehta RM01/Rohan Mehta - x ({documents[1]['document_id']}).pdf"
+
+
+def test_the_same_file_for_the_same_record_is_noticed(client):
+    data = pdf()
+    first = upload_multiple_policy_files([{"file": data, "client_id": client, "file_name": "first.pdf"}])
+    run_due_tasks()
+    again = upload_multiple_policy_files(
+        [
+            {"file": data, "client_id": client, "file_name": "second.pdf"},
+            {"file": data, "client_id": client, "policy_id": 81, "file_name": "for the policy.pdf"},
+            {"file": data, "client_id": client, "policy_id": 81, "file_name": "twice.pdf"},
+        ]
+    )
+    run_due_tasks()
+    assert [row["state"] for row in rows_of(again)] == ["refused", "done", "refused"]
+    assert "first.pdf" in rows_of(again)[0]["error"]
+    assert rows_of(first)[0]["state"] == "done"
+
+
+def test_rivals_with_one_file_keep_it_once(client):
+    data, batches = pdf(), []
+    work = [
+        threading.Thread(
+            target=lambda: batches.append(upload_multiple_policy_files([{"file": data, "client_id": client}]))
+        )
+        for _ in range(5)
+    ]
+    for thread in work:
+        thread.start()
+    for thread in work:
+        thread.join()
+    assert sorted(rows_of(batch)[0]["state"] for batch in batches) == ["queued"] + ["refused"] * 4
+
+
+def test_a_cancelled_batch_keeps_nothing(client):
+    batch = upload_multiple_policy_files([{"file": pdf(), "client_id": client} for _ in range(3)])
+    batch_file_operations.batch_file_manager.cancel(batch)
+    run_due_tasks()
+    assert [row["state"] for row in rows_of(batch)] == ["cancelled"] * 3
+    assert all(document_of(row)["deleted_at"] for row in rows_of(batch))
+
+
+def test_failed_files_can_be_tried_again(client):
+    batch = upload_multiple_policy_files([{"file": pdf(), "client_id": client}])
+    spooled = next(batch_file_operations.batch_file_manager.spool.iterdir())
+    spooled.rename(spooled.with_name("hidden"))
+    run_due_tasks()
+    assert rows_of(batch)[0]["state"] in ("failed", "refused")
+
+
+def test_a_replaced_document_is_archived_after_the_new_one_is_safe(client):
+    old = rows_of(upload_multiple_policy_files([{"file": pdf(), "client_id": client, "file_name": "old.pdf"}]))[0]
+    run_due_tasks()
+    new = rows_of(
+        upload_multiple_policy_files(
+            [{"file": pdf(2), "client_id": client, "file_name": "new.pdf", "replaces_id": old["document_id"]}]
+        )
+    )[0]
+    assert document_of(old)["state"] == "stored"
+    run_due_tasks()
+    document = document_of(old)
+    assert (document["state"], document["replaced_by_id"]) == ("archived", new["document_id"])
+    assert document["store_key"].startswith("Archive/2026-27/Rohan Mehta RM01/")
+    assert stored_bytes(old["document_id"]).startswith(b"%PDF")
+
+
+def test_documents_are_fetched_and_compared(client):
+    data = pdf()
+    document_id = rows_of(upload_multiple_policy_files([{"file": data, "client_id": client}]))[0]["document_id"]
+    run_due_tasks()
+    batch = batch_file_operations.download_multiple_policy_files([document_id])
+    run_due_tasks()
+    assert (batch_file_operations.batch_file_manager.downloads(batch) / str(document_id)).read_bytes() == data
+
+
+@pytest.mark.parametrize("limit", [{"most_waiting": 1}, {"most_waiting_bytes": 10}, {"least_free": 2**60}])
+def test_without_room_nothing_is_kept(client, limit):
+    full = BatchFileManager(**{"least_free": 1, **limit})
+    before = sorted(full.spool.iterdir())
+    with pytest.raises(QueueFull) as refusal:
+        full.accept([{"file": pdf(), "client_id": client}, {"file": pdf(), "client_id": client}])
+    assert refusal.value.retry_after > 0
+    assert sorted(full.spool.iterdir()) == before
+
+
+def test_nothing_and_too_much_are_refused(manager):
+    for files in ([], [{"file": b"x", "client_id": "RM01"}] * 501):
+        with pytest.raises(NothingToDo):
+            manager.accept(files)
+
+
+def test_a_lost_file_is_asked_for_again(client):
+    batch = upload_multiple_policy_files([{"file": pdf(), "client_id": client}])
+    with transaction() as tx:
+        tx.delete("tasks", filters={"batch_id_eq": batch})
+        tx.update("batch_files", {"created_at": "2026-01-01T00:00:00Z"}, filters={"batch_id_eq": batch})
+    run_due_tasks()
+    assert rows_of(batch)[0]["state"] == "queued"
+    batch_file_operations.sweep_files()
+    run_due_tasks()
+    assert rows_of(batch)[0]["state"] == "done"
+
+
+def test_figures_come_without_an_application(database):
+    code = "from batch_file_operations import batch_file_manager; print(batch_file_manager.get_stats())"
+    out = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        env={"PATH": "/usr/bin:/bin", "DATABASE_URL": database.database_url or "", "DATA_DIR": str(database.data_dir)},
+    )
+    assert "'max_workers': 10" in out.stdout
+    assert "'waiting': {'bytes'" in out.stdout

@@ -28,7 +28,7 @@ import portal.commands
 from portal import formats, web
 from portal.staff import service as staff
 from portal.staff import views as staff_views
-from portal.web import access, logs, problems, protection, templates
+from portal.web import access, limits, logs, problems, protection
 
 ROOT = pathlib.Path(__file__).resolve().parent
 PORTAL_NAME = "Insurance Portal"
@@ -46,10 +46,10 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     else:
         config.use_settings(settings)
     app = Flask(__name__)
-    app.jinja_environment = templates.RowEnvironment
     _configure(app, settings)
     logs.configure(settings.log_dir, console=settings.flask_env == "development")
     protection.connect(app)
+    limits.connect(app, settings)
     access.connect(app, staff_views.load_user, staff.PERMISSIONS)
     protection.limit_forms(app)
     CSRFProtect(app)

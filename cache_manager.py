@@ -25,8 +25,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 from config import settings
+from database_pool import call_function, default_pool
 from infrastructure.cache_values import GROUPED, as_text, from_text
 from infrastructure.memory_cache import MemoryCache
+from infrastructure.rate_limits import Allowance, RateCounter, network_of
 from infrastructure.redis_cache import RedisCache
 from infrastructure.redis_link import RedisLink
 
@@ -138,6 +140,10 @@ class CacheManager:
         """Forgets everything, on every machine."""
         self._ask(lambda cache: cache.clear(), missed=())
         self._memory.clear()
+
+    def reset(self) -> None:
+        """Lets go of Redis and of everything in this process, as if it had just started."""
+        self._process = None
 
     # State.
 
@@ -344,3 +350,93 @@ def cache_result(key: str, ttl: float = USUAL_TTL, *, group: str | None = None) 
 def forget_group(group: str) -> None:
     """CacheManager.forget_group on the portal's cache."""
     cache_manager.forget_group(group)
+
+
+# Limits on requests.
+
+_counter: RateCounter | None = None
+_counter_process: int | None = None
+
+
+def count_request(name: str, caller: str, *, limit: int, window: int) -> Allowance:
+    """Counts one request of `caller` against `limit` within `window` seconds, and answers what is left.
+
+    All processes count together, through Redis or a table of the database; where neither can, each allows its share.
+    """
+    return _rate_counter().count(name, caller, limit, window)
+
+
+def address_of_caller(address: str | None) -> str:
+    """What a caller without a name is counted by: the address, of IPv6 the /64."""
+    return f"address-{network_of(address)}"
+
+
+def rate_limit(limit: int, window: int) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Lets each caller of a view ask `limit` times within `window` seconds; more are answered 429 with Retry-After.
+
+    A caller is who `app.extensions["rate_limit.caller"]()` names, else the address. Answers carry RateLimit headers.
+    """
+
+    def decorate(view: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(view)
+        def limited(*args: P.args, **kwargs: P.kwargs) -> R:
+            from flask import current_app, request
+
+            ask = current_app.extensions.get("rate_limit.caller")
+            caller = ask() if ask is not None else address_of_caller(request.remote_addr)
+            enforce(count_request(request.endpoint or view.__name__, caller, limit=limit, window=window))
+            return view(*args, **kwargs)
+
+        return limited
+
+    return decorate
+
+
+def enforce(allowance: Allowance) -> None:
+    """Adds the RateLimit headers to the answer of this request, and refuses it when the allowance is spent.
+
+    Raises werkzeug's TooManyRequests. Headers as in draft-ietf-httpapi-ratelimit-headers-10.
+    """
+    from flask import after_this_request
+    from werkzeug.exceptions import TooManyRequests
+
+    @after_this_request
+    def tell(response: Any) -> Any:
+        name = allowance.name.replace('"', "")
+        response.headers.add("RateLimit-Policy", f'"{name}";q={allowance.limit};w={allowance.window}')
+        response.headers.add("RateLimit", f'"{name}";r={allowance.remaining};t={allowance.reset}')
+        return response
+
+    if allowance.is_spent:
+        if allowance.used == allowance.limit + 1:   # one line a window, not one for each request of a flood
+            logger.warning("too many requests: %s", allowance.name)
+        raise TooManyRequests(
+            f"Too many requests within a short time. Please try again in {allowance.reset} "
+            f"second{'s' if allowance.reset != 1 else ''}.", retry_after=allowance.reset)
+
+
+def _rate_counter() -> RateCounter:
+    global _counter, _counter_process  # noqa: PLW0603 - one process, one counter
+    if _counter is None or _counter_process != os.getpid():
+        _counter = new_rate_counter()
+        _counter_process = os.getpid()
+    return _counter
+
+
+def new_rate_counter() -> RateCounter:
+    """A counter for the settings and the database of this moment."""
+    counts_fast = default_pool().backend_name() != "supabase"
+
+    def count_in_table(key: str, seconds: int) -> int:
+        counted: int = call_function("count_request", {"subject": key, "seconds": seconds})
+        return counted
+
+    return RateCounter(cache_manager.redis, cache_manager.report_failure, count_in_table if counts_fast else None,
+                       settings().web_concurrency)
+
+
+def reset_cache() -> None:
+    """Lets go of Redis and of what is remembered here; the next use reads the settings afresh. For tests and tools."""
+    global _counter  # noqa: PLW0603 - see above
+    cache_manager.reset()
+    _counter = None

@@ -20,7 +20,7 @@ from typing import Any, Literal
 from dotenv import dotenv_values
 
 import setting_values as parse
-from setting_values import GROUPS, Network, Parser, Setting
+from setting_values import GROUPS, Network, Parser, Rate, Setting
 
 ENV_FILE = parse.ROOT / ".env"
 SECRET_FILE = "secret_key"  # noqa: S105 - a file name
@@ -135,6 +135,18 @@ class Settings:
         "pool", parse.url("amqp", "amqps", "redis", "rediss", "sqs", example="amqp://user:password@host/portal"), None,
         "Carries the ids of tasks to worker services; the rows stay in the database.", "amqp://localhost/portal",
         secret=True)
+
+    rate_limit_pages: Rate | None = _setting(
+        "limits", parse.rate, "600/minute", "Pages, by colleague; before sign-in by address. off: no limit.",
+        "600/minute")
+    rate_limit_api: Rate | None = _setting("limits", parse.rate, "300/minute", "Requests under /api/.", "300/minute")
+    rate_limit_sign_in: Rate | None = _setting(
+        "limits", parse.rate, "30/minute", "Attempts to sign in from one address, besides the pauses after wrong "
+        "passwords.", "30/minute")
+    rate_limit_webhooks: Rate | None = _setting(
+        "limits", parse.rate, "6000/minute", "Events from one address of a provider.", "6000/minute")
+    rate_limit_exports: Rate | None = _setting(
+        "limits", parse.rate, "20/minute", "Lists taken out as files.", "20/minute")
 
     redis_url: str | None = _setting(
         "redis", parse.redis_url, None,

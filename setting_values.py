@@ -20,6 +20,17 @@ Parser = Callable[[str], object]
 
 
 @dataclasses.dataclass(frozen=True)
+class Rate:
+    """At most `limit` requests within `window` seconds."""
+
+    limit: int
+    window: int
+
+    def __str__(self) -> str:
+        return f"{self.limit}/{self.window} seconds"
+
+
+@dataclasses.dataclass(frozen=True)
 class Setting:
     """What is known about one setting besides its value."""
 
@@ -51,6 +62,7 @@ GROUPS = {
     "database": Group("PostgreSQL", "the portal runs its own PostgreSQL under DATA_DIR"),
     "supabase": Group("Supabase (instead of DATABASE_URL)", "the portal uses PostgreSQL directly"),
     "pool": Group("Connections and workers of each web process"),
+    "limits": Group("Limits on requests of one caller"),
     "redis": Group("Redis", "cache and limits are kept in memory and in the database"),
     "clerk": Group("Clerk sign-in", "staff sign in with the portal's own accounts"),
     "drive": Group("Google Drive", "documents are kept under DATA_DIR"),
@@ -131,6 +143,19 @@ def redis_url(value: str) -> str:
 def _is_host(written: str) -> bool:
     match = re.fullmatch(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?", written)
     return match is not None and 0 < int(match[1] or 1) < 65536
+
+
+_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+
+
+def rate(value: str) -> Rate | None:
+    """"300/minute", "5 per 10 seconds"; None for "off"."""
+    if value.lower() in ("off", "none"):
+        return None
+    written = re.fullmatch(r"(\d{1,7})\s*(?:/|per)\s*(\d{0,5})\s*(second|minute|hour|day)s?", value.lower(), re.ASCII)
+    if written is None or int(written[1]) < 1 or written[2] == "0":
+        raise ValueError("write how many requests within which time, like 300/minute or 20 per 10 minutes, or off")
+    return Rate(int(written[1]), int(written[2] or 1) * _SECONDS[written[3]])
 
 
 def several(item: Parser) -> Parser:

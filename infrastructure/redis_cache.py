@@ -22,7 +22,7 @@ class RedisCache:
     """Texts by key. Every command may raise redis.RedisError; times are in seconds."""
 
     def __init__(self, client: Client, *, cluster: bool = False) -> None:
-        self.client, self._cluster = client, cluster
+        self.client, self.is_cluster = client, cluster
         self._increment = client.register_script(_INCREMENT)
         self._unlock = client.register_script(_UNLOCK)
 
@@ -32,7 +32,7 @@ class RedisCache:
 
     def get_many(self, keys: list[str]) -> list[str | None]:
         names = [PREFIX + key for key in keys]
-        if self._cluster:
+        if self.is_cluster:
             return list(self.client.mget_nonatomic(names))
         return list(self.client.mget(names))
 
@@ -51,7 +51,7 @@ class RedisCache:
         return text if before is None else before
 
     def delete(self, keys: list[str]) -> int:
-        if self._cluster:
+        if self.is_cluster:
             return sum(int(self.client.unlink(PREFIX + key)) for key in keys)
         return int(self.client.unlink(*(PREFIX + key for key in keys)))
 
@@ -93,7 +93,7 @@ class RedisCache:
         A server that came back from its snapshot, or a replica that was promoted, holds values that were forgotten
         since: their deletion never reached it. It gives itself away by another run id than the values were written to.
         """
-        if self._cluster:   # many servers, each with a life of its own
+        if self.is_cluster:   # many servers, each with a life of its own
             self.clear()
             return ""
         run_id = self.run_id()
@@ -111,7 +111,7 @@ class RedisCache:
         return str(facts.get("run_id", ""))
 
     def _unlink(self, names: list[str]) -> None:
-        if self._cluster:
+        if self.is_cluster:
             for name in names:
                 self.client.unlink(name)
         elif names:

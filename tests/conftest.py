@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
+import cache_manager
 import config
 import database_pool
 from tests.servers import supabase_lite
 from tests.servers.postgres import PostgresServer
 
 TEMPLATE = "portal_template"
+# Tests ask faster than people, and all from one address.
+NO_LIMITS = {f"RATE_LIMIT_{group}": "off" for group in ("PAGES", "API", "SIGN_IN", "WEBHOOKS", "EXPORTS")}
 
 
 def portal_settings(data_dir: Path, **given: str) -> config.Settings:
@@ -26,6 +29,7 @@ def portal_settings(data_dir: Path, **given: str) -> config.Settings:
             "LOG_DIR": str(data_dir / "logs"),
             "SECRET_KEY": "0123456789abcdefghijklmnopqrstuvwxyz-tests-only",
             "TASK_WORKERS": "0",
+            **NO_LIMITS,
             **given,
         }
     )
@@ -37,9 +41,11 @@ def point_portal_at(settings: config.Settings) -> Iterator[None]:
     pool = database_pool.DatabasePool(configuration=settings)
     before = database_pool.use_pool(pool)
     config.use_settings(settings)
+    cache_manager.reset_cache()
     try:
         yield
     finally:
+        cache_manager.reset_cache()
         pool.stop()
         database_pool.use_pool(before)
         config.use_settings(None)

@@ -19,6 +19,7 @@ from portal.web.access import (
     wants_json,
 )
 from portal.web.forms import SubmittedForm, prefilled, submitted
+from portal.web.limits import limited
 from portal.web.pages import conflict_page, flash, not_found, redirect_home, redirect_to, render
 from portal.web.problems import problem
 
@@ -33,6 +34,7 @@ __all__ = [
     "end_session",
     "flash",
     "known_device",
+    "limited",
     "may",
     "not_found",
     "open_to_temporary_password",

@@ -32,6 +32,7 @@ class RunningPortal:
             "LOG_DIR": str(self.folder / "logs"),
             "SECRET_KEY": "0123456789abcdefghijklmnopqrstuvwxyz-tests-only",
             "WEB_CONCURRENCY": str(workers),
+            **{f"RATE_LIMIT_{group}": "off" for group in ("PAGES", "API", "SIGN_IN", "WEBHOOKS", "EXPORTS")},
             **given,
         }
         self._process: subprocess.Popen[bytes] | None = None

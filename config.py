@@ -131,6 +131,9 @@ class Settings:
     task_workers: int = _setting(
         "pool", parse.number(0, 500), 15, "Task workers in each web process; 0 where a worker service runs.", "20")
     file_workers: int = _setting("pool", parse.number(1, 500), 10, "Parallel uploads.", "15")
+    messages_per_second: int = _setting(
+        "pool", parse.number(1, 1000), 70, "WhatsApp messages a second, all processes together; WhatsApp allows 80 for "
+        "one sender, messages that come in included.", "70")
     task_broker_url: str | None = _setting(
         "pool", parse.url("amqp", "amqps", "redis", "rediss", "sqs", example="amqp://user:password@host/portal"), None,
         "Carries the ids of tasks to worker services; the rows stay in the database.", "amqp://localhost/portal",
@@ -210,6 +213,8 @@ class Settings:
     whatsapp_app_secret: str | None = _setting(
         "meta", parse.text, None, "App secret. Without it Meta's events cannot be proven genuine and are "
         "refused; sending works.", "your-app-secret", secret=True)
+    whatsapp_api_version: str = _setting(
+        "meta", parse.graph_version, "v25.0", "Version of Meta's Graph API; each lives about two years.", "v25.0")
     whatsapp_api_base_url: str | None = _setting(
         "meta", _HTTP, None, "Another endpoint in place of Meta's.", "http://127.0.0.1:9002")
 

@@ -182,6 +182,12 @@ def whatsapp_number(value: str) -> str:
     return f"whatsapp:{number}"
 
 
+def graph_version(value: str) -> str:
+    if not re.fullmatch(r"v\d{1,3}\.\d", value, re.ASCII):
+        raise ValueError("write the version as Meta does, like v25.0")
+    return value
+
+
 def starting(*prefixes: str, where: str) -> Parser:
     def parse(value: str) -> str:
         if not value.startswith(prefixes):

@@ -52,11 +52,14 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     limits.connect(app, settings)
     access.connect(app, staff_views.load_user, staff.PERMISSIONS)
     protection.limit_forms(app)
-    CSRFProtect(app)
+    form_tokens = CSRFProtect(app)
     problems.connect(app)
     _add_own_routes(app)
     for blueprint in portal.areas.blueprints():
         app.register_blueprint(blueprint)
+    for view in app.view_functions.values():
+        if getattr(view, "signed_by_sender", False):
+            form_tokens.exempt(view)
     for command in portal.commands.COMMANDS:
         app.cli.add_command(command)
     _equip_templates(app)
@@ -121,10 +124,19 @@ def _equip_templates(app: Flask) -> None:
     environment.globals.update(
         portal_name=PORTAL_NAME, areas=frozenset(app.blueprints), may=web.may,
         messages=lambda: get_flashed_messages(with_categories=True))
+    kept = _kept_channels()
+    app.context_processor(lambda: {"kept_channels": kept})
     app.context_processor(lambda: {"user": problems.user_for_page()})
     app.url_defaults(_with_version(pathlib.Path(app.static_folder or "")))
     for name in environment.list_templates(extensions=["html"]):
         environment.get_template(name)
+
+
+def _kept_channels() -> tuple[str, ...]:
+    """Channels without a provider: every page says that their messages are kept and not sent."""
+    chosen = config.settings()
+    whatsapp = chosen.uses("twilio") or chosen.uses("meta")
+    return (*(() if whatsapp else ("WhatsApp",)), *(() if chosen.uses("smtp") else ("E-mail",)))
 
 
 def _initials(name: str) -> str:

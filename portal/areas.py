@@ -4,14 +4,18 @@ from typing import Any
 
 from portal.clients import views as clients
 from portal.documents import views as documents
+from portal.outbox import tasks as outbox_tasks
+from portal.outbox import views as outbox
 from portal.policies import views as policies
 from portal.search import views as search
 from portal.settings import views as settings
 from portal.staff import views as staff
 from portal.trail import views as trail
 
-AREAS = ("settings", "staff", "clients", "documents", "policies", "search", "trail")
-_VIEWS = (settings, staff, clients, documents, policies, search, trail)
+AREAS = ("settings", "staff", "clients", "documents", "outbox", "policies", "search", "trail")
+_VIEWS = (settings, staff, clients, documents, outbox, policies, search, trail)
+# Imported here and nowhere else: so every process knows every task by its name.
+TASKS = (outbox_tasks,)
 
 
 def blueprints() -> list[Any]:

@@ -21,13 +21,15 @@ Row = dict[str, Any]
 # Everything that can be allowed. What a role does not list, it may not.
 PERMISSIONS = frozenset({
     "clients.read", "clients.write", "clients.delete", "policies.read", "policies.write", "policies.delete",
-    "commission.read", "staff.manage", "settings.manage", "audit.read", "audit.personal", "monitoring.read"})
+    "commission.read", "staff.manage", "settings.manage", "audit.read", "audit.personal", "monitoring.read",
+    "messages.read", "messages.write"})
 MATRIX: Mapping[str, frozenset[str]] = {
     "administrator": PERMISSIONS,
     "manager": PERMISSIONS - {"staff.manage", "settings.manage", "audit.personal"},
-    "staff": frozenset({"clients.read", "clients.write", "policies.read", "policies.write"}),
-    "accounts": frozenset({"clients.read", "policies.read", "policies.write", "commission.read"}),
-    "read-only": frozenset({"clients.read", "policies.read"}),
+    "staff": frozenset({"clients.read", "clients.write", "policies.read", "policies.write", "messages.read",
+                        "messages.write"}),
+    "accounts": frozenset({"clients.read", "policies.read", "policies.write", "commission.read", "messages.read"}),
+    "read-only": frozenset({"clients.read", "policies.read", "messages.read"}),
 }
 ROLES: Mapping[str, str] = {
     "administrator": "Everything, with users and settings",

@@ -47,6 +47,12 @@ def public(view: View) -> View:
     return _declare(view, PUBLIC)
 
 
+def signed_by_sender(view: View) -> View:
+    """Marks a view that programs of others call and that proves each request by its signature: no form token."""
+    view.signed_by_sender = True  # type: ignore[attr-defined]
+    return _declare(view, PUBLIC)
+
+
 def signed_in(view: View) -> View:
     """Marks a view as open to every colleague, whatever the role."""
     return _declare(view, SIGNED_IN)

@@ -115,6 +115,7 @@ create table messages (
   claim_token text,
   claimed_at timestamptz,
   unclear_since timestamptz,
+  left_to_staff boolean not null default false,   -- nobody can find out whether it was sent: a colleague decides
   as_template boolean not null default false,
   provider text,
   provider_id text,
@@ -124,6 +125,7 @@ create table messages (
   sent_at timestamptz,
   delivered_at timestamptz,
   read_at timestamptz,
+  asked_at timestamptz,
   state_at timestamptz not null default now(),
   created_by bigint references users,
   created_at timestamptz not null default now()
@@ -207,7 +209,7 @@ declare
   arrived boolean := event.status in ('delivered', 'read');
 begin
   update messages m
-     set state = event.status, state_at = now(), settled = event.status <> 'failed',
+     set state = event.status, state_at = now(), settled = event.status <> 'failed', left_to_staff = false,
          provider = coalesce(m.provider, event.source), provider_id = coalesce(m.provider_id, event.provider_id),
          unclear_since = null,
          error_code = case when event.status = 'failed' then event.error_code end,
@@ -253,7 +255,8 @@ create or replace function note_inbound() returns trigger
 language plpgsql set search_path = public, pg_temp as $$
 begin
   insert into contacts as c (channel, address, profile_name, user_name, last_inbound_at, unread)
-    values (new.channel, new.address, new.profile_name, new.user_name, new.received_at, 1)
+    values (new.channel, new.address, new.profile_name, new.user_name,
+            case when new.kind <> 'system' then new.received_at end, 1)
     on conflict (channel, address) do update
       set profile_name = coalesce(excluded.profile_name, c.profile_name), user_name = coalesce(excluded.user_name, c.user_name),
           last_inbound_at = greatest(c.last_inbound_at, excluded.last_inbound_at), unread = c.unread + 1,
@@ -305,6 +308,11 @@ end $$;
 create view message_to_send with (security_invoker = true) as
   select m.*, c.name as client_name, c.deleted_at as client_deleted_at,
          case m.channel when 'whatsapp' then c.whatsapp_opt_in else c.email_opt_in end as client_opted_in,
+         -- Without a client the address speaks for itself: did anybody in the book who has it agree? Null: nobody has it.
+         case when m.client_id is null and m.channel = 'whatsapp' then (select bool_or(o.whatsapp_opt_in) from clients o
+                where o.deleted_at is null and (o.phone = m.recipient or o.other_phone = m.recipient))
+              when m.client_id is null then (select bool_or(o.email_opt_in) from clients o
+                where o.deleted_at is null and lower(o.email) = lower(m.recipient)) end as address_opted_in,
          exists (select from consents s where s.client_id = m.client_id and s.channel = m.channel
                     and s.purpose = 'marketing' and s.withdrawn_at is null) as marketing_consent,
          k.last_inbound_at, k.opted_out_at, k.marketing_opted_out_at, k.unreachable_at, k.unreachable_reason,

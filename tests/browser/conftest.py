@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_
 from config import Settings
 from database_pool import execute_query
 from portal.demo import seed
+from portal.formats import now
 from tests import cast
 from tests.servers.portal import RunningPortal
 
@@ -50,7 +51,27 @@ def agency(portal: RunningPortal) -> Agency:
     member = execute_query("members", filters={"client_id": client["client_id"]}, order="member_id", limit=1).data[0]
     live = execute_query("policies", columns="line, policy_id", filters={"state": "live"}, order="policy_id desc").data
     policies = {row["line"]: row["policy_id"] for row in live}
-    return Agency(portal.url, _paths(client["client_id"], member["member_id"], policies))
+    paths = _paths(client["client_id"], member["member_id"], policies)
+    return Agency(portal.url, {**paths, **_message_paths(client)})
+
+
+def _message_paths(client: dict[str, Any]) -> dict[str, str]:
+    """Somebody wrote and was answered; then the address could not be reached."""
+    address = client["phone"] or "+919820100001"
+    execute_query("inbound_messages", "insert", data={
+        "provider": "meta", "provider_id": "wamid.1", "address": address, "body": "When is my renewal?",
+        "received_at": now(), "profile_name": "नेहा"})  # fmt: skip
+    message = execute_query("messages", "insert", data={
+        "key": "browser:1", "channel": "whatsapp", "purpose": "reply", "recipient": address, "state": "failed",
+        "client_id": client["client_id"], "body": "On 12/12/2026.\nShall we renew?", "reason": "Not on WhatsApp.",
+    })  # fmt: skip
+    contact = execute_query("contacts", filters={"address_eq": address}, limit=1).data[0]
+    return {
+        "inbox": "/messages", "inbox nothing": "/messages?q=zzzz", "outbox": "/messages/outbox",
+        "conversation": f"/messages/threads/{contact['contact_id']}", "message log": "/messages/log",
+        "message log nothing": "/messages/log?state=read", "message": f"/messages/{message.data[0]['message_id']}",
+        "messages of a client": f"/messages/clients/{client['client_id']}", "channels": "/messages/channels",
+    }  # fmt: skip
 
 
 def _paths(client_id: str, member_id: int, policies: dict[str, int]) -> dict[str, str]:

@@ -21,6 +21,8 @@ MATRIX = {
     "audit.read":        (True,  True,  False, False, False),
     "audit.personal":    (True,  False, False, False, False),
     "monitoring.read":   (True,  True,  False, False, False),
+    "messages.read":     (True,  True,  True,  True,  True),
+    "messages.write":    (True,  True,  True,  False, False),
 }  # fmt: skip
 ROLES = ("administrator", "manager", "staff", "accounts", "read-only")
 

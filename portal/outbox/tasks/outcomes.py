@@ -1,0 +1,129 @@
+"""What came of an attempt, written into the message's row: always guarded, since a report may have been faster."""
+
+import random
+from datetime import datetime, timedelta
+from typing import Any
+
+from database_pool import Transaction, transaction
+from portal.formats import now
+from portal.gateways.interface import Accepted, Gateway, Kind, SendFailed, Verdict
+from portal.outbox import delivery
+
+Row = dict[str, Any]
+
+CHANNEL_RESTS = timedelta(minutes=15)
+FIRST_LOOK = timedelta(seconds=20)   # after which a provider knows of a message whose answer was lost
+NO_TEMPLATE = " There is no approved template for this message."
+
+
+def accepted(message: Row, token: str, answer: Accepted, provider: str, *, as_template: bool) -> None:
+    """The provider took the message. Its reports may be here already: then only its id is missing."""
+    mine: Row = {"message_id_eq": message["message_id"], "claim_token_eq": token}
+    sent_at = {"sent_at": now()} if answer.state == "sent" else {}
+    with transaction() as tx:
+        tx.update(
+            "messages",
+            {"state": answer.state, "state_at": now(), "error_code": None, "reason": None, "settled": True,
+             "unclear_since": None, "as_template": as_template, **sent_at},
+            filters={**mine, "state_in": ["sending", "unclear"]},
+        )  # fmt: skip
+        learned = {"provider": provider, **({"provider_id": answer.provider_id} if answer.provider_id else {})}
+        tx.update("messages", learned, filters={**mine, "provider_id_is": None})
+        note(tx, message["message_id"], answer.state, provider=provider)
+
+
+def failed(
+    message: Row, token: str, attempt: int, error: SendFailed, gateway: Gateway
+) -> datetime | None:
+    """An attempt failed. Answers when to look at the message again, or None when it is over."""
+    verdict = error.verdict
+    come_back: datetime | None = None
+    change: Row
+    mine = {"message_id_eq": message["message_id"], "claim_token_eq": token, "state_eq": "sending"}
+    with transaction() as tx:
+        if verdict.kind == Kind.UNCLEAR:
+            come_back = now() + FIRST_LOOK
+            change = {"state": "unclear", "unclear_since": now(), "reason": verdict.sentence, "error_code": error.code}
+        else:
+            change = _after(tx, message, attempt, verdict, error.code, error.retry_after)
+            come_back = change["not_before"] if change["state"] == "queued" else None
+        tx.update("messages", {**change, "state_at": now()}, filters=mine)
+        note(tx, message["message_id"], "unclear" if verdict.kind == Kind.UNCLEAR else "refused", attempt=attempt,
+             provider=gateway.name, code=error.code, detail=verdict.sentence)  # fmt: skip
+    return come_back
+
+
+def judged(tx: Transaction, message: Row, verdict: Verdict, code: str) -> Row:
+    """What follows from a failure that the provider reported; the change of the row, which the caller guards."""
+    return _after(tx, message, message["attempts"], verdict, code, None)
+
+
+def drop(message: Row, decision: delivery.Drop) -> None:
+    """The message does not go out, for a reason that staff can read."""
+    with transaction() as tx:
+        tx.update(
+            "messages",
+            {"state": decision.state, "state_at": now(), "reason": decision.reason, "error_code": None},
+            filters={"message_id_eq": message["message_id"], "state_in": ["queued", "unclear"]},
+        )
+        note(tx, message["message_id"], decision.state, detail=decision.reason)
+
+
+def wait(message: Row, decision: delivery.Wait) -> None:
+    """The message waits, and its row says until when and why. An unclear one stays unclear: only its task waits."""
+    with transaction() as tx:
+        tx.update(
+            "messages",
+            {"not_before": decision.until, "reason": decision.reason},
+            filters={"message_id_eq": message["message_id"], "state_eq": "queued"},
+        )
+
+
+def note(
+    tx: Transaction, message_id: int, status: str, *, attempt: int | None = None, provider: str | None = None,
+    code: str | None = None, detail: str | None = None,
+) -> None:  # fmt: skip
+    """One step of the portal's own, for the message's history."""
+    told = " ".join(part for part in (f"[{provider}]" if provider else "", detail or "") if part)
+    tx.insert(
+        "message_events",
+        {"message_id": message_id, "attempt": attempt, "source": "portal", "status": status, "error_code": code,
+         "detail": told or None},
+        returning=False,
+    )  # fmt: skip
+
+
+def _after(
+    tx: Transaction, message: Row, attempt: int, verdict: Verdict, code: str, retry_after: float | None
+) -> Row:
+    """The row's new state after a failure that is certain: queued again, or failed."""
+    over: Row = {"state": "failed", "reason": verdict.sentence, "error_code": code, "settled": True}
+    again: Row = {"state": "queued", "open_attempt": None, "reason": verdict.sentence, "error_code": code,
+                  "settled": True, "unclear_since": None}  # fmt: skip
+    if verdict.kind == Kind.RETRY and attempt < verdict.tries:
+        pause = delivery.pause_before(attempt, verdict.wait, retry_after, random.random())
+        return {**again, "not_before": now() + pause}
+    if verdict.kind == Kind.TEMPLATE:
+        if message["provider_template_id"] and not message["as_template"]:
+            return {**again, "as_template": True, "not_before": now()}
+        return {**over, "reason": verdict.sentence + NO_TEMPLATE}
+    if verdict.kind == Kind.CHANNEL:
+        until = now() + CHANNEL_RESTS
+        rest = {"channel": message["channel"], "paused_until": until, "reason": verdict.sentence, "error_code": code}
+        tx.upsert("channel_pauses", rest, on_conflict="channel")
+        return {**again, "not_before": until}
+    if verdict.kind == Kind.SUPPRESS:
+        _flag(tx, message, verdict)
+    return over
+
+
+def _flag(tx: Transaction, message: Row, verdict: Verdict) -> None:
+    """Nothing more to an address that cannot be reached or asked to stop."""
+    ways: dict[str, Row] = {
+        "unreachable": {"unreachable_at": now(), "unreachable_reason": verdict.sentence},
+        "stop": {"opted_out_at": now()},
+        "promotions": {"marketing_opted_out_at": now()},
+    }
+    flags = ways[verdict.blocks]
+    address = {"channel": message["channel"], "address": message["recipient"]}
+    tx.upsert("contacts", {**address, **flags}, on_conflict="channel, address")

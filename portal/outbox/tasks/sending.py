@@ -1,0 +1,97 @@
+"""One message, one attempt at a time: decided, claimed, sent, and what came of it written down."""
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from database_pool import call_function
+from portal.errors import Refused
+from portal.formats import now
+from portal.gateways.channels import gateway_for
+from portal.gateways.interface import Gateway, Outgoing, SendFailed, Template
+from portal.outbox import delivery, queries, wording
+from portal.outbox.tasks import outcomes, reconciling
+from task_queue import Postpone, pace, task
+
+Row = dict[str, Any]
+
+# A person who waits may get some messages at once; WhatsApp lets 45 to one recipient be borrowed from later.
+BURST = {1: 10, 2: 3, 3: 1}
+
+
+@task("outbox.deliver", priority=2, attempts=8, lease=60.0)
+def deliver(message_id: int) -> dict[str, Any] | None:
+    """Sends a message that waits, or finds out what became of one whose attempt ended in the dark."""
+    message = queries.message(message_id)
+    if message is None:
+        return None
+    gateway = gateway_for(message["channel"])
+    if message["state"] in ("sending", "unclear"):
+        if not reconciling.may_be_sent_again(message, gateway):
+            return {"state": "cleared up"}
+        return _attempt(message, gateway, from_state="unclear")
+    if message["state"] != "queued":
+        return {"state": message["state"]}
+    return _attempt(message, gateway, from_state="queued")
+
+
+def _attempt(message: Row, gateway: Gateway, *, from_state: str) -> dict[str, Any]:
+    decision = delivery.decide(message, now(), window=gateway.capabilities.window)
+    if isinstance(decision, delivery.Drop):
+        outcomes.drop(message, decision)
+        return {"state": decision.state}
+    if isinstance(decision, delivery.Wait):
+        outcomes.wait(message, decision)
+        raise Postpone(until=decision.until)
+    try:
+        outgoing = _outgoing(message, gateway, as_template=decision.as_template)
+    except Refused as refusal:
+        outcomes.drop(message, delivery.Drop("failed", refusal.sentence))
+        return {"state": "failed"}
+    # Before the claim: who waits for a turn holds nothing, and the message may still be cancelled.
+    pace(gateway.name, per_second=gateway.capabilities.per_second, burst=1)
+    token = uuid.uuid4().hex
+    attempt = _claimed(message, gateway, token, from_state)
+    if attempt is None:
+        return {"state": "taken"}
+    return _send(message, gateway, outgoing, token, attempt)
+
+
+def _claimed(message: Row, gateway: Gateway, token: str, from_state: str) -> int | None:
+    """The number of the attempt that is now ours; None when somebody else has the message. Raises Postpone."""
+    answer = call_function("claim_message", {
+        "of_message": message["message_id"], "token": token, "spacing": gateway.capabilities.spacing,
+        "burst": BURST[message["priority"]], "from_state": from_state}, read_only=True)  # fmt: skip
+    if answer.get("wait_until"):
+        raise Postpone(until=datetime.fromisoformat(answer["wait_until"]))
+    return int(answer["attempt"]) if answer["claimed"] else None
+
+
+def _send(message: Row, gateway: Gateway, outgoing: Outgoing, token: str, attempt: int) -> dict[str, Any]:
+    stamped = Outgoing(**{**vars(outgoing), "own_id": f"{message['message_id']}.{attempt}"})
+    try:
+        accepted = gateway.send(stamped)
+    except SendFailed as error:
+        come_back = outcomes.failed(message, token, attempt, error, gateway)
+        if come_back is not None:
+            raise Postpone(until=come_back) from error
+        return {"state": "failed", "code": error.code}
+    outcomes.accepted(message, token, accepted, gateway.name, as_template=outgoing.template is not None)
+    return {"state": accepted.state, "provider_id": accepted.provider_id}
+
+
+def _outgoing(message: Row, gateway: Gateway, *, as_template: bool) -> Outgoing:
+    """The message as the gateway takes it. Raises Refused for what can never be sent."""
+    if message["document_ids"] and gateway.capabilities.media == "none":
+        raise Refused("This way of sending takes no documents.")
+    template = None
+    if as_template:
+        names = message["template_variables"] or []
+        template = Template(message["provider_template_id"], message["language"],
+                            wording.provider_variables(names, message["variables"]),
+                            bool(message["template_has_document"]))  # fmt: skip
+    return Outgoing(
+        own_id="", to=message["recipient"], text=message["body"], subject=message["subject"] or "",
+        html=message["html_body"] or "", template=template, expires_at=message["expires_at"],
+        may_unsubscribe=message["purpose"] == "marketing",
+    )  # fmt: skip

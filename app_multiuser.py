@@ -17,7 +17,6 @@ from typing import Any
 import click
 import gevent
 from flask import Flask, Response, get_flashed_messages, jsonify, redirect, url_for
-from flask_wtf.csrf import CSRFProtect
 from gevent.pywsgi import WSGIServer
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -50,9 +49,9 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     logs.configure(settings.log_dir, console=settings.flask_env == "development")
     protection.connect(app)
     limits.connect(app, settings)
-    access.connect(app, staff_views.load_user, staff.PERMISSIONS)
+    access.connect(app, staff_views.load_user, staff_views.load_program, staff.PERMISSIONS)
     protection.limit_forms(app)
-    form_tokens = CSRFProtect(app)
+    form_tokens = protection.FormTokens(app)
     problems.connect(app)
     _add_own_routes(app)
     for blueprint in portal.areas.blueprints():

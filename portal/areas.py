@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from portal.api import views as api
 from portal.clients import views as clients
 from portal.documents import views as documents
 from portal.outbox import tasks as outbox_tasks
@@ -12,8 +13,8 @@ from portal.settings import views as settings
 from portal.staff import views as staff
 from portal.trail import views as trail
 
-AREAS = ("settings", "staff", "clients", "documents", "outbox", "policies", "search", "trail")
-_VIEWS = (settings, staff, clients, documents, outbox, policies, search, trail)
+AREAS = ("settings", "staff", "clients", "documents", "outbox", "policies", "search", "trail", "api")
+_VIEWS = (settings, staff, clients, documents, outbox, policies, search, trail, api)
 # Imported here and nowhere else: so every process knows every task by its name.
 TASKS = (outbox_tasks,)
 

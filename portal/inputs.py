@@ -12,7 +12,16 @@ from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 from stdnum.exceptions import InvalidChecksum
 from stdnum.exceptions import ValidationError as NumberError
@@ -180,14 +189,27 @@ Gstin = Annotated[str, Field(max_length=SHORT), AfterValidator(_gstin)]
 Ifsc = Annotated[str, Field(max_length=SHORT), AfterValidator(_ifsc)]
 Pin = Annotated[str, Field(max_length=SHORT), AfterValidator(_pin)]
 VehicleNumber = Annotated[str, Field(max_length=SHORT), AfterValidator(parse_vehicle)]
-Money = Annotated[Decimal, BeforeValidator(_amount), Field(ge=0, max_digits=14, decimal_places=2)]
-Rate = Annotated[Decimal, BeforeValidator(_rate), Field(ge=0, le=100, max_digits=5, decimal_places=2)]
-OfficeDate = Annotated[date, BeforeValidator(_day)]
-PastDate = Annotated[date, BeforeValidator(_day), AfterValidator(_past)]
-WholeNumber = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=2**31 - 1)]
-RecordId = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=LARGEST_ID)]
-Version = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=2**31 - 1)]
-Checkbox = Annotated[bool, BeforeValidator(_ticked)]
+# A form takes "1,86,400" or "1.5L"; the API, whose description these schemas are, one spelling of each kind. Amounts
+# are texts there as well: many programs read a JSON number as floating point.
+_AMOUNT = WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,10}(\.[0-9]{1,2})?$", "examples": ["18640.00"]})
+_PERCENT = WithJsonSchema(
+    {"type": "string", "pattern": r"^(100(\.00?)?|[0-9]{1,2}(\.[0-9]{1,2})?)$", "examples": ["18"]})
+_DATE = WithJsonSchema({"type": "string", "format": "date", "examples": ["2026-11-23"]})
+_TRUTH = WithJsonSchema({"type": "boolean"})
+
+
+def _integer(smallest: int, largest: int) -> WithJsonSchema:
+    return WithJsonSchema({"type": "integer", "minimum": smallest, "maximum": largest})
+
+
+Money = Annotated[Decimal, BeforeValidator(_amount), Field(ge=0, max_digits=14, decimal_places=2), _AMOUNT]
+Rate = Annotated[Decimal, BeforeValidator(_rate), Field(ge=0, le=100, max_digits=5, decimal_places=2), _PERCENT]
+OfficeDate = Annotated[date, BeforeValidator(_day), _DATE]
+PastDate = Annotated[date, BeforeValidator(_day), AfterValidator(_past), _DATE]
+WholeNumber = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=2**31 - 1), _integer(0, 2**31 - 1)]
+RecordId = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=LARGEST_ID), _integer(1, LARGEST_ID)]
+Version = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=2**31 - 1), _integer(1, 2**31 - 1)]
+Checkbox = Annotated[bool, BeforeValidator(_ticked), _TRUTH]
 
 
 def explain(error: ValidationError, form: type[BaseModel] | None = None) -> dict[str, str]:

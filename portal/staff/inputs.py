@@ -3,14 +3,21 @@
 import unicodedata
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, field_validator
 
 from portal.inputs import Checkbox, EmailAddress, Input, Name, PhoneNumber, ShortText, Version
 
 Role = Literal["administrator", "manager", "staff", "accounts", "read-only"]
 Theme = Literal["system", "light", "dark"]
 Density = Literal["comfortable", "compact"]
+Scope = Literal["clients:read", "clients:write", "policies:read", "policies:write", "settings:write", "users:write",
+                "audit:read", "everything"]
 LONGEST_PASSWORD = 128
+
+
+def _as_list(value: object) -> object:
+    """One ticked box arrives as a text, several as a list, none not at all."""
+    return [value] if isinstance(value, str) else value
 
 
 def _one_spelling(password: str) -> str:
@@ -60,3 +67,16 @@ class Guarded(Input):
     """A button on a record: only the version that the page showed."""
 
     version: Version
+
+
+class TokenInput(Input):
+    """An API token: what it is for, what it may do at most, and how many days it is good."""
+
+    name: ShortText = Field(title="What it is for")
+    scopes: Annotated[list[Scope], BeforeValidator(_as_list), Field(min_length=1)] = Field(title="What it may do")
+    days: Literal[30, 90, 365] = Field(90, title="Good for")
+
+    @field_validator("days", mode="before")
+    @classmethod
+    def _number(cls, days: object) -> object:
+        return int(days) if isinstance(days, str) and days in ("30", "90", "365") else days

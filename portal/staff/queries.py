@@ -50,6 +50,18 @@ def live_sessions(user_id: int, *, now: datetime.datetime, idle_since: datetime.
         order="last_seen_at desc, token_hash", limit=MOST_SESSIONS).data
 
 
+def program_of(token_hash: str) -> Row | None:
+    """The API token with the colleague it acts for; None when it is revoked or the colleague is disabled."""
+    return _one(execute_query("token_users", filters={"token_hash": token_hash}, limit=1).data)
+
+
+def tokens_of(user_id: int) -> list[Row]:
+    """A colleague's API tokens, the newest first, revoked and expired ones too; never what they are known by."""
+    columns = ("token_id", "name", "shown_as", "scopes", "created_at", "expires_at", "last_used_at", "revoked_at")
+    return execute_query("api_tokens", columns=columns, filters={"user_id": user_id}, order="token_id desc",
+                         limit=MOST_SESSIONS).data
+
+
 def recent_changes(user_id: int) -> list[Row]:
     """The newest entries of the audit trail about one colleague."""
     return execute_query("audit_trail", filters={"record_type": "user", "record_id": str(user_id)},

@@ -12,7 +12,7 @@ from database_pool import Transaction, call_function, new_id
 from portal import audit, formats
 from portal.audit import Actor
 from portal.errors import NotFound, Refused, TooManyAttempts
-from portal.staff import passwords, queries, sessions
+from portal.staff import passwords, queries, sessions, tokens
 from portal.staff.inputs import Account, Colleague, Invitation, PasswordChange
 
 logger = logging.getLogger(__name__)
@@ -185,6 +185,7 @@ def set_access(tx: Transaction, actor: Actor, before: Row, *, active: bool, vers
             raise Refused("You cannot disable your own account. Another administrator can.")
         _keep_an_administrator(tx, actor, before)
         sessions.end_all(tx, before["user_id"])
+        tokens.revoke_all(tx, before["user_id"])
     tx.update("users", {"is_active": active}, expect=1,
               filters={"user_id_eq": before["user_id"], "version_eq": version})
     audit.record(tx, actor, "enabled" if active else "disabled", "user", before["user_id"])
@@ -198,14 +199,16 @@ def reset_password(tx: Transaction, actor: Actor, before: Row, *, version: int) 
     tx.update("users", {"password_hash": passwords.hashed(password), "must_change_password": True},
               filters={"user_id_eq": before["user_id"], "version_eq": version}, expect=1)
     sessions.end_all(tx, before["user_id"])
+    tokens.revoke_all(tx, before["user_id"])
     tx.delete("sign_in_brakes", filters={"subject_eq": _subjects(before["email"], None)["email"]})
     audit.record(tx, actor, "reset password", "user", before["user_id"])
     return password
 
 
 def end_sessions_of(tx: Transaction, actor: Actor, user_id: int) -> None:
-    """Signs a colleague out everywhere."""
+    """Signs a colleague out everywhere, programs included."""
     sessions.end_all(tx, user_id)
+    tokens.revoke_all(tx, user_id)
     audit.record(tx, actor, "ended sessions", "user", user_id)
 
 

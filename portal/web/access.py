@@ -35,6 +35,7 @@ class StaffMember:
     permissions: frozenset[str]
     must_change_password: bool = False
     session_key: str = ""
+    token_id: int | None = None   # of the API token through which a program acts for the colleague
     shortcuts: bool = True
 
     def may(self, permission: str) -> bool:
@@ -74,9 +75,19 @@ def _declare(view: View, access: str) -> View:
     return view
 
 
-def connect(app: Flask, load_user: Callable[[str], StaffMember | None], permissions: Collection[str]) -> None:
-    """Sets the gate before every request. `load_user` knows who holds a token; `permissions` are all there are."""
+def connect(
+    app: Flask,
+    load_user: Callable[[str], StaffMember | None],
+    load_program: Callable[[str], StaffMember | None],
+    permissions: Collection[str],
+) -> None:
+    """Sets the gate before every request.
+
+    `load_user` knows whose session a browser holds, `load_program` for whom a program with an API token acts;
+    `permissions` are all there are.
+    """
     app.extensions["portal.load_user"] = load_user
+    app.extensions["portal.load_program"] = load_program
     app.extensions["portal.permissions"] = frozenset(permissions)
     app.before_request(_gate)
 
@@ -106,6 +117,8 @@ def _gate() -> Response | None:
     if user is None:
         return _ask_to_sign_in()
     if user.must_change_password and not getattr(view, "open_to_temporary_password", False):
+        if wants_json():
+            abort(403, "Replace your one-time password first: sign in to the portal and choose a new one.")
         return redirect(CHANGE_PASSWORD_PATH, 303)
     access = access_of(view)
     if access != SIGNED_IN and not user.may(access or ""):
@@ -124,9 +137,21 @@ def _ask_to_sign_in() -> Response:
 def user_or_none() -> StaffMember | None:
     """The colleague who sent this request, asked from the database once per request; None when nobody is signed in."""
     if "user" not in g:
-        token = session.get("token")
-        g.user = current_app.extensions["portal.load_user"](token) if isinstance(token, str) and token else None
+        if is_program():
+            g.user = current_app.extensions["portal.load_program"](_bearer_token())
+        else:
+            token = session.get("token")
+            g.user = current_app.extensions["portal.load_user"](token) if isinstance(token, str) and token else None
     return g.user  # type: ignore[no-any-return]
+
+
+def is_program() -> bool:
+    """Whether the request comes with a bearer token, for the API alone; then no cookie counts, and no form token."""
+    return request.path.startswith("/api/") and request.headers.get("Authorization", "").lower().startswith("bearer ")
+
+
+def _bearer_token() -> str:
+    return request.headers["Authorization"][len("bearer "):].strip()
 
 
 def current_user() -> StaffMember:
@@ -146,7 +171,12 @@ def may(permission: str) -> bool:
 def actor() -> Actor:
     """Who acts in this request, for services and the audit trail."""
     user = user_or_none()
-    return Actor(user_id=user.user_id if user else None, request_id=g.get("request_id"), ip=request.remote_addr)
+    return Actor(
+        user_id=user.user_id if user else None,
+        request_id=g.get("request_id"),
+        ip=request.remote_addr,
+        token_id=user.token_id if user else None,
+    )
 
 
 def begin_session(token: str) -> None:

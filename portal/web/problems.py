@@ -1,5 +1,6 @@
 """Every error as an answer: a page for people, application/problem+json (RFC 9457) for programs, never internals."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -19,9 +20,12 @@ EXPLANATIONS = {
     404: ("There is no such page", "It may have been moved or removed. Search for it, or start from the list."),
     405: ("This cannot be done here", "The address is not for this kind of request. Start again from the page itself."),
     409: ("Someone else was quicker", "The record was changed meanwhile. Open it again and repeat your change."),
+    406: ("Not in this form", "The answer is JSON. Ask for application/json, or for anything."),
+    412: ("Someone else was quicker", "The record was changed meanwhile. Read it again and repeat your change."),
     413: ("That was too large", "The portal takes less at once. Go back, shorten the text or choose a smaller file."),
     415: ("This kind of content is not accepted", "Send the form from the page itself."),
     422: ("That could not be saved", "Something in it does not fit together. Go back and check your entries."),
+    428: ("Say which version you saw", "Send the ETag of the record as If-Match, so that nobody's change is lost."),
     429: ("Too many attempts", "Please wait a little, then try again."),
     500: ("Something went wrong on our side",
           "Try again. If it happens again, pass on the reference below to whoever looks after the portal."),
@@ -49,14 +53,16 @@ def user_for_page() -> access.StaffMember | None:
         return None
 
 
-def problem(status: int, sentence: str = "", *, retry_after: int | None = None) -> Response:
-    """The answer to an error: `sentence` replaces the usual explanation."""
+def problem(
+    status: int, sentence: str = "", *, retry_after: int | None = None, more: Mapping[str, Any] | None = None
+) -> Response:
+    """The answer to an error: `sentence` replaces the usual explanation, programs get `more` beside it."""
     title, usual = EXPLANATIONS.get(status, (HTTPStatus(status).phrase, ""))
     sentence = sentence or usual
     reference = g.get("request_id", "") if status >= 500 else ""
     if access.wants_json():
         response = jsonify({"type": "about:blank", "title": title, "status": status, "detail": sentence,
-                            **({"reference": reference} if reference else {})})
+                            **({"reference": reference} if reference else {}), **(more or {})})
         response.content_type = "application/problem+json"
     elif access.asked_by_htmx():
         response = make_response(render_template(
@@ -66,6 +72,8 @@ def problem(status: int, sentence: str = "", *, retry_after: int | None = None) 
         response = make_response(render_template(
             "errors/error.html", status=status, heading=title, sentence=sentence, reference=reference))
     response.status_code = status
+    if status == 401 and access.wants_json():
+        response.headers["WWW-Authenticate"] = 'Bearer realm="portal"'
     wait = retry_after or RETRY_SECONDS.get(status)
     if wait:
         response.headers["Retry-After"] = str(wait)

@@ -8,6 +8,9 @@ from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from flask import Flask, Response, abort, current_app, g, request
+from flask.globals import request_ctx
+from flask_wtf.csrf import CSRFProtect
+from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from portal.web import access
@@ -46,6 +49,14 @@ def connect(app: Flask) -> None:
 def limit_forms(app: Flask) -> None:
     """Sets the limits on forms. To be called after the gate is set: a stranger is refused before any of it is read."""
     app.before_request(_limit_forms)
+
+
+class FormTokens(CSRFProtect):
+    """The token of every form. A program that shows its own token in each request cannot be led by a foreign page."""
+
+    def protect(self, **options: Any) -> None:
+        if not access.is_program():
+            super().protect(**options)
 
 
 def front_door(app: WSGIApplication, *, base_url: str, proxies: Iterable[Network]) -> WSGIApplication:
@@ -105,7 +116,8 @@ def _is_address(name: str) -> bool:
 
 def _refuse_junk() -> None:
     if request.method not in METHODS:
-        abort(405)
+        adapter = request_ctx.url_adapter
+        raise MethodNotAllowed(valid_methods=adapter.allowed_methods() if adapter else None)
     for raw in (request.environ.get("PATH_INFO", "").encode("latin-1", "replace"),
                 unquote_to_bytes(request.environ.get("QUERY_STRING", "").replace("+", " "))):
         try:

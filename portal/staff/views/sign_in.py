@@ -10,7 +10,7 @@ import config
 from database_pool import Conflict, DatabaseError, transaction
 from portal import web
 from portal.errors import Refused, TooManyAttempts
-from portal.staff import service, sessions
+from portal.staff import service, sessions, tokens
 from portal.staff.inputs import SignIn
 
 blueprint = Blueprint("staff", __name__)
@@ -32,6 +32,23 @@ def load_user(token: str) -> web.StaffMember | None:
         user_id=row["user_id"], name=row["name"], email=row["email"], role=row["role"], theme=row["theme"],
         density=row["density"], permissions=service.permissions_of(row["role"]),
         must_change_password=row["must_change_password"], session_key=row["token_hash"], shortcuts=row["shortcuts"])
+
+
+def load_program(token: str) -> web.StaffMember | None:
+    """The colleague for whom a program with this API token acts, with what the token leaves of the role."""
+    row = tokens.find(token)
+    if row is None:
+        return None
+    if tokens.is_due_to_be_seen(row):
+        try:
+            with transaction() as tx:
+                tokens.note_seen(tx, row)
+        except DatabaseError:   # the answer matters more than the minute
+            logger.warning("token not noted as used", exc_info=True)
+    return web.StaffMember(
+        user_id=row["user_id"], name=row["name"], email=row["email"], role=row["role"], theme=row["theme"],
+        density=row["density"], permissions=tokens.narrowed(service.permissions_of(row["role"]), row["scopes"]),
+        must_change_password=row["must_change_password"], token_id=row["token_id"])
 
 
 @blueprint.get("/login")

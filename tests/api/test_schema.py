@@ -1,0 +1,42 @@
+"""schemathesis as each role: no 500, no answer that the description does not know.
+
+The full size, 200 examples for each operation in every phase, is a command of its own, about an hour on two cores:
+
+    python -m pytest tests/api/test_schema.py --examples 200
+"""
+
+import pytest
+
+from database_pool import transaction
+from tests.api.conftest import Program, token_for
+from tests.api.examination import examine, served
+from tests.cast import CAST, email_of, make_cast
+
+FEW = 1
+
+
+def restore_cast():
+    """Everybody active again, in their own role."""
+    make_cast()
+    with transaction() as tx:
+        for who, (_, role) in CAST.items():
+            values = {"role": role, "is_active": True, "must_change_password": False}
+            tx.update("users", values, filters={"email_eq": email_of(who)})
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("who", CAST)
+def test_no_answer_is_an_error_of_ours_or_undocumented(app, request, who, record_property):
+    wanted = request.config.getoption("--examples", default=None)
+    restore_cast()   # an administrator's examination disables and promotes whom it finds
+    token = token_for(make_cast()[who])
+    phases = ("examples", "coverage", "fuzzing", "stateful") if wanted else ("fuzzing",)
+    with served(app) as url:
+        report = examine(url, token, examples=wanted or FEW, phases=phases, seed=None if wanted else 7)
+    print(f"\n{who}: {report}")
+    record_property("figures", str(report))
+    assert report.failures == {}
+    assert report.requests > 50
+    assert Program(app, token)("GET", "/me").status_code == 200   # it was not examined as a stranger
+    assert report.statuses[200] > report.statuses[401] or wanted is None

@@ -27,7 +27,7 @@ import portal.commands
 from portal import formats, web
 from portal.staff import service as staff
 from portal.staff import views as staff_views
-from portal.web import access, limits, logs, problems, protection
+from portal.web import access, limits, logs, problems, protection, templates
 
 ROOT = pathlib.Path(__file__).resolve().parent
 PORTAL_NAME = "Insurance Portal"
@@ -45,6 +45,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     else:
         config.use_settings(settings)
     app = Flask(__name__)
+    app.jinja_environment = templates.RowEnvironment
     _configure(app, settings)
     logs.configure(settings.log_dir, console=settings.flask_env == "development")
     protection.connect(app)

@@ -12,11 +12,13 @@ from portal.search import views as search
 from portal.settings import views as settings
 from portal.staff import views as staff
 from portal.trail import views as trail
+from portal.trash import tasks as trash_tasks
+from portal.trash import views as trash
 
-AREAS = ("settings", "staff", "clients", "documents", "outbox", "policies", "search", "trail", "api")
-_VIEWS = (settings, staff, clients, documents, outbox, policies, search, trail, api)
+AREAS = ("settings", "staff", "clients", "documents", "outbox", "policies", "trash", "search", "trail", "api")
+_VIEWS = (settings, staff, clients, documents, outbox, policies, trash, search, trail, api)
 # Imported here and nowhere else: so every process knows every task by its name.
-TASKS = (outbox_tasks,)
+TASKS = (outbox_tasks, trash_tasks)
 
 
 def blueprints() -> list[Any]:

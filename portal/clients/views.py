@@ -171,7 +171,8 @@ def delete(client_id: str) -> Response | BaseResponse:
         form.refuse(refusal)
         return render("clients/delete.html", 422, client=client, form=form)
     if not refused:
-        flash(f"{client['name']} is in the trash. You can restore it on this page.")
+        undo = url_for("clients.restore", client_id=client["client_id"])
+        flash(f"{client['name']} is in the trash.", undo=undo, version=_version_after(form))
     return redirect_to("clients.show", client_id=client["client_id"])
 
 
@@ -255,7 +256,8 @@ def remove_member(client_id: str, member_id: int) -> Response | BaseResponse:
         form.refuse(refusal)
         return _member_form(form, client, member, status=422)
     if not refused:
-        flash(f"{member['name']} is removed. You can put them back under Removed members.")
+        undo = url_for("clients.restore_member", client_id=client["client_id"], member_id=member_id)
+        flash(f"{member['name']} is removed.", undo=undo, version=_version_after(form))
     return redirect_to("clients.show", client_id=client["client_id"], _anchor="members")
 
 
@@ -363,6 +365,11 @@ def _press(form: SubmittedForm[VersionInput], change: Callable[[Transaction, aud
         flash("Nothing was done: a colleague changed this record meanwhile. Please look at it and try again.", "warn")
         return True
     return False
+
+
+def _version_after(form: SubmittedForm[VersionInput]) -> int:
+    """The version of the record that a button has just changed."""
+    return form.data.version + 1 if form.data else 0
 
 
 def _only_after_restoring(client: Row) -> BaseResponse:

@@ -40,9 +40,15 @@ def redirect_home(target: str | None) -> BaseResponse:
     return redirect(safe_next(target), 303)
 
 
-def flash(sentence: str, kind: str = "ok") -> None:
-    """Shows a short message on the next page. `kind`: ok, warn or bad."""
-    flask_flash(sentence[:LONGEST_MESSAGE], kind)
+def flash(sentence: str, kind: str = "ok", *, undo: str = "", version: int = 0) -> None:
+    """Shows a short message on the next page. `kind`: ok, warn or bad.
+
+    With `undo`, the path of a form that takes it back, the message has a button for it; `version` is that of the record
+    as it stands now.
+    """
+    text = sentence[:LONGEST_MESSAGE]
+    message: Any = {"text": text, "undo": undo, "version": version} if undo else text
+    flask_flash(message, kind)
 
 
 def not_found(sentence: str) -> NoReturn:

@@ -95,7 +95,7 @@ def _paths(client_id: str, member_id: int, policies: dict[str, int]) -> dict[str
         "insurers": "/settings/insurers", "products": "/settings/products", "agents": "/settings/agents",
         "TPAs": "/settings/tpas", "document types": "/settings/document-types", "insurer": "/settings/insurers/1",
         "merge insurer": "/settings/insurers/1/merge?into_id=2", "merges": "/settings/insurers/merges",
-        "API": "/api/docs", "API tokens": "/account/tokens",
+        "trash": "/trash", "API": "/api/docs", "API tokens": "/account/tokens",
         "audit": "/audit", "audit filtered": "/audit?record_type=client&date_from=01/01/2026",
         "audit nothing": "/audit?user_id=999",
         "not found": "/clients/NOBODY99",

@@ -20,6 +20,7 @@ MATRIX = {
     "settings.manage":   (True,  False, False, False, False),
     "audit.read":        (True,  True,  False, False, False),
     "audit.personal":    (True,  False, False, False, False),
+    "trash.erase":       (True,  False, False, False, False),
     "monitoring.read":   (True,  True,  False, False, False),
     "messages.read":     (True,  True,  True,  True,  True),
     "messages.write":    (True,  True,  True,  False, False),

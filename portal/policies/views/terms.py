@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from flask import Response, request
+from flask import Response, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from database_pool import Conflict, Duplicate, Transaction, transaction
@@ -22,6 +22,7 @@ from portal.web import SubmittedForm, actor, flash, may, prefilled, redirect_to,
 
 Answer = Response | BaseResponse
 RENEWAL = "policies/renewal.html"
+UNDONE_BY = {"cancel": "policies.reopen", "lose": "policies.reopen", "delete": "policies.restore"}
 CHANGED = "This policy was changed by someone else meanwhile. Nothing was saved. Look at it again before you go on."
 
 
@@ -146,7 +147,9 @@ def _end(
         try:
             with transaction() as tx:
                 change(tx, actor(), old, form.data)
-            flash(done.format(number=old["policy_number"] or "without a number"))
+            undo = url_for(UNDONE_BY[what], policy_id=old["policy_id"])
+            told = done.format(number=old["policy_number"] or "without a number")
+            flash(told, undo=undo, version=form.data.version + 1)
             return redirect_to("policies.page", policy_id=old["policy_id"])
         except Refused as refusal:
             form.refuse(refusal)

@@ -1,0 +1,21 @@
+"""What is asked of the trash."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from portal.inputs import Input, ShortText
+
+Kind = Literal["client", "policy"]
+
+
+class TrashFilter(Input):
+    """What the trash may be narrowed by."""
+
+    kind: Kind | None = None
+
+
+class EraseInput(Input):
+    """Erasing for good: the number of the record, typed by hand."""
+
+    number: ShortText = Field(title="Number")

@@ -39,8 +39,8 @@ from infrastructure.task_workers import WorkerProcess, run_due
 
 __all__ = [
     "HIGH", "LOW", "MEDIUM", "PermanentFailure", "Postpone", "RunningTask", "TaskQueue", "TemporaryFailure",
-    "current_task", "enqueue", "enqueue_many", "knows", "name_requests_by", "pace", "run_due_tasks", "schedule",
-    "send_email_async", "send_whatsapp_async", "task", "task_queue",
+    "current_task", "enqueue", "enqueue_many", "known_names", "knows", "name_requests_by", "pace", "run_due_tasks",
+    "schedule", "send_email_async", "send_whatsapp_async", "task", "task_queue",
 ]  # fmt: skip
 
 SEND_WHATSAPP, SEND_EMAIL = "outbox.send_whatsapp", "outbox.send_email"
@@ -81,6 +81,11 @@ def schedule(name: str, *, daily_at: str | None = None, every: float | None = No
 def knows(name: str) -> bool:
     """Whether a task of that name is declared."""
     return name in _registry.declared
+
+
+def known_names() -> list[str]:
+    """The names of all declared tasks, sorted."""
+    return _registry.matching(None)
 
 
 def enqueue(
@@ -211,6 +216,7 @@ class TaskQueue:
         self._lock = threading.Lock()
         self._process = 0
         self._runner: WorkerProcess | None = None
+        self.leaving = False
 
     @property
     def max_workers(self) -> int:
@@ -241,7 +247,8 @@ class TaskQueue:
             return True
 
     def prepare_to_stop(self) -> None:
-        """Takes no new task from now on; `stop` follows."""
+        """Takes no new task from now on; `stop` follows. `leaving` is True from here on."""
+        self.leaving = True
         if self.runner is not None:
             self.runner.prepare_to_stop()
 

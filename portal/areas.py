@@ -5,6 +5,7 @@ from typing import Any
 from portal.api import views as api
 from portal.clients import views as clients
 from portal.documents import views as documents
+from portal.jobs import views as jobs
 from portal.outbox import tasks as outbox_tasks
 from portal.outbox import views as outbox
 from portal.policies import views as policies
@@ -15,8 +16,8 @@ from portal.trail import views as trail
 from portal.trash import tasks as trash_tasks
 from portal.trash import views as trash
 
-AREAS = ("settings", "staff", "clients", "documents", "outbox", "policies", "trash", "search", "trail", "api")
-_VIEWS = (settings, staff, clients, documents, outbox, policies, trash, search, trail, api)
+AREAS = ("settings", "staff", "jobs", "clients", "documents", "outbox", "policies", "trash", "search", "trail", "api")
+_VIEWS = (settings, staff, jobs, clients, documents, outbox, policies, trash, search, trail, api)
 # Imported here and nowhere else: so every process knows every task by its name.
 TASKS = (outbox_tasks, trash_tasks)
 

@@ -22,10 +22,10 @@ Row = dict[str, Any]
 PERMISSIONS = frozenset({
     "clients.read", "clients.write", "clients.delete", "policies.read", "policies.write", "policies.delete",
     "commission.read", "staff.manage", "settings.manage", "audit.read", "audit.personal", "monitoring.read",
-    "trash.erase", "messages.read", "messages.write"})
+    "trash.erase", "messages.read", "messages.write", "jobs.manage", "queue.manage"})
 MATRIX: Mapping[str, frozenset[str]] = {
     "administrator": PERMISSIONS,
-    "manager": PERMISSIONS - {"staff.manage", "settings.manage", "audit.personal", "trash.erase"},
+    "manager": PERMISSIONS - {"staff.manage", "settings.manage", "audit.personal", "trash.erase", "queue.manage"},
     "staff": frozenset({"clients.read", "clients.write", "policies.read", "policies.write", "messages.read",
                         "messages.write"}),
     "accounts": frozenset({"clients.read", "policies.read", "policies.write", "commission.read", "messages.read"}),

@@ -1,0 +1,1 @@
+"""Bulk work and what failed for good: jobs with their progress, dead letters, pausing kinds of tasks."""

@@ -28,11 +28,13 @@ from portal import formats, web
 from portal.staff import service as staff
 from portal.staff import views as staff_views
 from portal.web import access, limits, logs, problems, protection, templates
+from task_queue import task_queue
 
 ROOT = pathlib.Path(__file__).resolve().parent
 PORTAL_NAME = "Insurance Portal"
 LARGEST_UPLOAD = 60 * 1024 * 1024
 MOST_FORM_PARTS = 2000
+TASKS_END_WITHIN = 10.0   # seconds, when the one process that serves is asked to stop
 
 
 def create_app(settings: config.Settings | None = None) -> Flask:
@@ -170,12 +172,14 @@ def serve() -> None:
         server = WSGIServer(("127.0.0.1", settings.port), app, log=None)
         for number in (signal.SIGINT, signal.SIGTERM):
             gevent.signal_handler(number, server.stop)
+        task_queue.start()
         click.echo(f"Portal at {settings.app_base_url} (Ctrl-C stops it)")
         server.serve_forever()
         click.echo("Stopped.")
     except KeyboardInterrupt:
         click.echo("Stopped before it began.")
     finally:
+        task_queue.stop(TASKS_END_WITHIN)
         database_pool.stop_database()
 
 

@@ -13,6 +13,7 @@ import os
 import pathlib
 import signal
 import sys
+import time
 from typing import Any
 from urllib.parse import quote
 
@@ -27,6 +28,10 @@ sys.path.insert(0, str(ROOT))  # gunicorn puts its chdir there only after it has
 from config import ConfigurationError, settings
 from database_pool import close_database, start_database, stop_database
 from portal.web.logs import KEPT_FILES, LARGEST_FILE, SharedRotatingFile
+from task_queue import task_queue
+
+LAST_WRITES = 3.0  # seconds of the graceful timeout kept for writing what became of tasks, before the master kills
+QUICK_END = 2.0  # seconds that running tasks have when somebody wants the portal gone at once
 
 
 def _leave(_number: int, _frame: object) -> None:
@@ -47,6 +52,7 @@ def _end_process() -> None:
     """Ends this web process now. gunicorn would raise SystemExit in a greenlet, which gevent reports as a failure, with
     a traceback, when the process is on its way out already.
     """
+    task_queue.stop(QUICK_END)
     close_database()
     os._exit(0)
 
@@ -59,10 +65,23 @@ class FairGeventWorker(GeventWorker):
     """
 
     _leaving = False
+    _stopping_since: float | None = None
 
     def handle_request(self, listener_name: object, req: object, sock: object, addr: object) -> None:
         super().handle_request(listener_name, req, sock, addr)
         gevent.sleep(0)
+
+    def handle_exit(self, sig: int, frame: object) -> None:
+        """Takes no new task from this moment on, while the last requests are answered."""
+        self._stopping_since = time.monotonic()
+        super().handle_exit(sig, frame)
+        gevent.spawn(task_queue.prepare_to_stop)
+
+    def run(self) -> None:
+        """Serves until it is asked to leave (or has served max_requests), then ends its tasks or hands them back."""
+        super().run()
+        since = self._stopping_since or time.monotonic()
+        task_queue.stop(max(QUICK_END, self.cfg.graceful_timeout - LAST_WRITES - (time.monotonic() - since)))
 
     def handle_quit(self, sig: int, frame: object) -> None:
         """Leaves at once, and once: Ctrl-C comes from the terminal and again from the master."""
@@ -145,7 +164,13 @@ def on_starting(server: Arbiter) -> None:
         server.log.info("Applied %d migrations", len(applied))
 
 
+def post_worker_init(worker: FairGeventWorker) -> None:
+    """After the fork: each web process runs tasks beside its requests (TASK_WORKERS; 0 leaves them to workers)."""
+    task_queue.start()
+
+
 def worker_exit(server: Arbiter, worker: FairGeventWorker) -> None:
+    task_queue.stop(QUICK_END)
     close_database()
 
 

@@ -306,8 +306,13 @@ def _row(
         "task_id": task_id, "name": name, "payload": dict(payload), "priority": chosen,
         "unique_key": unique_key, "batch_id": batch_id,
         "max_attempts": declared.attempts if declared else 5, "lease_seconds": declared.lease if declared else 60.0,
-        "request_id": _request_id(), **({"run_at": run_at} if run_at else {}),
+        "request_id": _request_id() or _request_of_current_task(), **({"run_at": run_at} if run_at else {}),
     }  # fmt: skip
+
+
+def _request_of_current_task() -> str | None:
+    running = current_task()
+    return running.request_id if running else None
 
 
 def _claimed(row: Mapping[str, Any], token: str) -> Claimed:

@@ -1,6 +1,9 @@
 """Administration from the terminal: flask --app app_multiuser COMMAND --help."""
 
+import fnmatch
+import signal
 import sys
+import threading
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -14,7 +17,9 @@ from portal.errors import Refused
 from portal.inputs import explain
 from portal.staff import passwords, queries, service
 from portal.staff.inputs import Invitation
+from task_queue import TaskQueue, known_names
 
+DEFAULT_WORKERS = 15
 FIRST_SIGN_IN_NAME = "admin@portal.local"
 
 
@@ -111,4 +116,26 @@ def _stop(sentence: str) -> NoReturn:
     sys.exit(1)
 
 
-COMMANDS = (create_admin, ensure_admin, migrate, seed_demo)
+@click.command()
+@click.option("--names", multiple=True, metavar="PATTERN",
+              help="Run only tasks whose names meet it, such as 'outbox.*'; may be given several times.")
+@click.option("--workers", type=click.IntRange(1, 500), help="Tasks at once. Default: TASK_WORKERS; 15 when that is 0.")
+def work(names: tuple[str, ...], workers: int | None) -> None:
+    """Run tasks without serving pages, until SIGTERM or Ctrl-C: what runs ends, what waits is left to others."""
+    _ready()
+    met = [name for name in known_names() if any(fnmatch.fnmatchcase(name, pattern) for pattern in names or ("*",))]
+    if not met:
+        _stop(f"No task is called like {', '.join(names)}. There are: {', '.join(known_names())}.")
+    asked_to_stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: asked_to_stop.set())
+    queue = TaskQueue(workers or config.settings().task_workers or DEFAULT_WORKERS)
+    queue.start(names or None)
+    click.echo(f"Running {len(met)} kinds of tasks, {queue.max_workers} at once (Ctrl-C stops).")
+    asked_to_stop.wait()
+    ended = queue.stop(config.settings().web_graceful_timeout)
+    click.echo("Stopped." if ended else "Stopped; what was still running is tried again by another process.")
+    database_pool.stop_database()
+
+
+COMMANDS = (create_admin, ensure_admin, migrate, seed_demo, work)

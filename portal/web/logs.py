@@ -12,6 +12,8 @@ from types import TracebackType
 
 from flask import g, has_request_context, request
 
+from task_queue import current_task
+
 try:
     import fcntl
 except ImportError:   # Windows, where one process serves
@@ -21,7 +23,8 @@ ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] 
 LONGEST_MESSAGE = 300
 LARGEST_FILE = 10_000_000
 KEPT_FILES = 9
-FROM_THE_CALLER = ("endpoint", "user_id", "client", "subject", "record")
+FROM_THE_CALLER = (
+    "endpoint", "user_id", "client", "subject", "record", "task_id", "task", "attempt", "request_id")
 
 
 class SharedRotatingFile(logging.handlers.RotatingFileHandler):
@@ -85,6 +88,9 @@ class OneLine(Discreet):
             "process": record.process,
         }
         event |= {name: getattr(record, name) for name in FROM_THE_CALLER if hasattr(record, name)}
+        if (running := current_task()) is not None:
+            event |= {"task_id": running.task_id, "task": running.name, "attempt": running.attempt,
+                      "request_id": running.request_id}
         if has_request_context():
             event |= {"request_id": g.get("request_id"), "method": request.method,
                       "rule": str(request.url_rule) if request.url_rule else None}

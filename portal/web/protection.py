@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from flask import Flask, Response, abort, current_app, g, request
+from flask import Flask, Response, abort, current_app, g, has_request_context, request
 from flask.globals import request_ctx
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+import task_queue
 from portal.web import access
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -41,6 +42,7 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 def connect(app: Flask) -> None:
     """Sets the checks before every request and the headers behind every answer."""
     app.before_request(_give_request_id)
+    task_queue.name_requests_by(lambda: g.get("request_id") if has_request_context() else None)
     app.before_request(_refuse_unknown_hosts)
     app.before_request(_refuse_junk)
     app.after_request(_protect)

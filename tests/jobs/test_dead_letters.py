@@ -10,7 +10,7 @@ from task_queue import PermanentFailure
 @pytest.fixture
 def letter(tried):
     """A task of a fresh kind that failed for good; `mended` makes it succeed the next time."""
-    mended = []
+    mended: list[bool] = []
 
     def work(what):
         if not mended:

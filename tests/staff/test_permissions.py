@@ -24,6 +24,8 @@ MATRIX = {
     "monitoring.read":   (True,  True,  False, False, False),
     "messages.read":     (True,  True,  True,  True,  True),
     "messages.write":    (True,  True,  True,  False, False),
+    "jobs.manage":       (True,  True,  False, False, False),
+    "queue.manage":      (True,  False, False, False, False),
 }  # fmt: skip
 ROLES = ("administrator", "manager", "staff", "accounts", "read-only")
 

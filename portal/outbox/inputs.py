@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, ValidationInfo, field_validator
 
 from portal.formats import parse_phone
-from portal.inputs import EmailAddress, Input, LongText, RecordId, ShortText
+from portal.inputs import Checkbox, EmailAddress, Input, LongText, RecordId, ShortText, Version
 
 Channel = Literal["whatsapp", "email"]
 State = Literal[
@@ -67,3 +67,14 @@ def parse_email(text: str) -> str:
         return _email.validate_python(text)
     except ValidationError as error:
         raise ValueError("Write the e-mail address like name@example.com.") from error
+
+
+class TemplateInput(Input):
+    """The words of a message in one language, and whether it is used."""
+
+    version: Version
+    subject: ShortText | None = Field(None, title="Subject")
+    body: LongText = Field(title="Text")
+    html_body: Annotated[str, Field(max_length=20_000)] | None = Field(None, title="HTML")
+    provider_template_id: ShortText | None = Field(None, title="The provider's template")
+    is_active: Checkbox = Field(False, title="In use")

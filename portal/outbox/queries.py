@@ -7,6 +7,7 @@ from typing import Any
 
 from database_pool import execute_query
 from portal.formats import compact, now
+from portal.inputs import LARGEST_ID
 from portal.outbox.inputs import LogFilter, ThreadFilter
 from portal.paging import Listing, Page, Sort, read_page
 from portal.settings.queries import escape_pattern
@@ -291,3 +292,25 @@ def consents(client_id: str) -> list[Row]:
     """Everything a client agreed to or took back, the latest first."""
     filters = {"client_id_eq": client_id}
     return execute_query("consents", filters=filters, order="consent_id desc", limit=MOST_OF_ONE_RECORD).data
+
+
+def templates() -> list[Row]:
+    """Every message template with what it was at first, by key, channel and language."""
+    columns = "template_id, key, channel, language, title, is_active, is_changed, updated_at, updated_by_name"
+    return execute_query(
+        "message_template_page", columns=columns, order="key, channel desc, language", limit=MOST_KEYS
+    ).data
+
+
+def template_page(template_id: int) -> Row | None:
+    """One message template with what it was at first; None when there is none."""
+    if not 0 < template_id <= LARGEST_ID:
+        return None
+    rows = execute_query("message_template_page", filters={"template_id_eq": template_id}, limit=1).data
+    return rows[0] if rows else None
+
+
+def changes_of_template(template_id: int) -> list[Row]:
+    """What was changed in a template, the latest first: before and after hold the fields that differ."""
+    filters = {"record_type_eq": "message template", "record_id_eq": str(template_id)}
+    return execute_query("audit_trail", filters=filters, order="audit_id desc", limit=20).data

@@ -79,14 +79,16 @@ def queue_messages(tx: Transaction, actor: audit.Actor, messages: Sequence[NewMe
 
 
 def cancel_waiting(tx: Transaction, actor: audit.Actor, *, policy_id: int, kind_prefix: str = "reminder:") -> None:
-    """Cancels a policy's messages that wait and whose key begins with `kind_prefix`."""
+    """Cancels a policy's messages that wait and whose key begins with `kind_prefix`.
+
+    The trail tells of the change of the policy that was the reason; each message says so itself.
+    """
     pattern = kind_prefix.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
     tx.update(
         "messages",
         {"state": "cancelled", "state_at": now(), "reason": "The policy changed."},
         filters={"policy_id_eq": policy_id, "state_eq": "queued", "key_like": pattern},
     )
-    audit.record(tx, actor, "cancel messages", "policy", policy_id, after={"messages": kind_prefix})
 
 
 def cancel(tx: Transaction, actor: audit.Actor, message: Row) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from database_pool import Transaction
 from portal import audit
 from portal.errors import Refused
+from portal.outbox.service import cancel_waiting
 from portal.policies import queries
 from portal.policies.inputs import CancellationInput, LossInput
 from portal.settings.queries import lost_reason
@@ -59,6 +60,8 @@ def _end(
             "deleted_at_is": None,
         },
     )
+    if values["state"] not in ("live", "pending"):
+        cancel_waiting(tx, actor, policy_id=stored["policy_id"])
     audit.record(
         tx, actor, action, "policy", stored["policy_id"], client_id=stored["client_id"], before=stored, after=values
     )
@@ -74,6 +77,7 @@ def delete(tx: Transaction, actor: audit.Actor, stored: Row, version: int, *, at
         expect=1,
         filters={"policy_id_eq": stored["policy_id"], "version_eq": version, "deleted_at_is": None},
     )
+    cancel_waiting(tx, actor, policy_id=stored["policy_id"])
     if old := queries.policy(stored["renewed_from_id"] or 0):
         _move_old_term(tx, actor, old, ["renewed"], "lost" if old["lost_reason"] else "live")
     audit.record(
@@ -113,6 +117,8 @@ def restore(tx: Transaction, actor: audit.Actor, stored: Row, version: int) -> N
 def _move_old_term(tx: Transaction, actor: audit.Actor, old: Row, allowed: list[str], state: str) -> None:
     """Conflict when the old term is by now in none of the `allowed` states."""
     tx.update("policies", {"state": state}, filters={"policy_id_eq": old["policy_id"], "state_in": allowed}, expect=1)
+    if state == "renewed":
+        cancel_waiting(tx, actor, policy_id=old["policy_id"])
     audit.record(
         tx,
         actor,

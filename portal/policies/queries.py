@@ -1,7 +1,7 @@
 """Questions about policies: the list with its views, one term with everything about it, its chain of terms."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -244,6 +244,17 @@ def renewal_of(policy_id: int) -> Row | None:
     """The term that renewed this one, if one did."""
     rows = execute_query("policy_list", filters={"renewed_from_id_eq": policy_id, "deleted_at_is": None}, limit=1).data
     return rows[0] if rows else None
+
+
+def notice_facts(policy_id: int) -> Row | None:
+    """What a message to the client of a term may say and where it may go, whatever state the term is in."""
+    found = notice_facts_of([policy_id]) if 0 < policy_id <= LARGEST_ID else []
+    return found[0] if found else None
+
+
+def notice_facts_of(policy_ids: Sequence[int]) -> list[Row]:
+    """`notice_facts` of several terms, by policy_id."""
+    return execute_query("notice_facts", filters={"policy_id_in": list(policy_ids)}, order="policy_id").data
 
 
 def members_of(client_id: str) -> list[Row]:

@@ -5,9 +5,12 @@ from typing import Any
 
 from database_pool import Transaction
 from portal import audit
-from portal.policies import motor, service
+from portal.formats import today
+from portal.outbox.service import cancel_waiting
+from portal.policies import motor, notices, queries, service
 from portal.policies.inputs import PolicyInput
-from portal.policies.pricing import Book, end_of_year, terms_of
+from portal.policies.pricing import Book, end_of_year, price, terms_of, with_ends
+from portal.settings.queries import setting
 
 Row = dict[str, Any]
 RENEWABLE = ("live", "lost")
@@ -66,11 +69,13 @@ def renew(
     book: Book,
     pending: bool,
     with_commission: bool,
+    tell_client: bool = False,
 ) -> int:
     """Adds the next term and sets the old one to renewed; answers the new id.
 
-    Conflict when the old term changed since `data.version` or somebody renewed it first: nothing is written then.
-    A different insurer makes it a roll over. Who may not see commission leaves an agreed rate as it was.
+    Reminders that wait are cancelled. Conflict when the old term changed since `data.version` or somebody renewed it
+    first: nothing is written then. A different insurer makes it a roll over. Who may not see commission leaves an
+    agreed rate as it was.
     """
     unchanged = {"policy_id_eq": old["policy_id"], "version_eq": data.version or 0, "deleted_at_is": None}
     tx.update("policies", {"state": "renewed"}, filters={**unchanged, "state_in": list(RENEWABLE)}, expect=1)
@@ -78,9 +83,33 @@ def renew(
         tx, actor, old["client_id"], old["line"], data, book=book, pending=pending, with_commission=with_commission,
         renews=old,
     )  # fmt: skip
+    cancel_waiting(tx, actor, policy_id=old["policy_id"])
+    if tell_client and not pending:
+        _confirm(tx, actor, old, new_id, data, book)
     after = {"state": "renewed", "renewed_by_id": new_id}
     audit.record(
         tx, actor, "renewed", "policy", old["policy_id"], client_id=old["client_id"], before={"state": old["state"]},
         after=after,
     )  # fmt: skip
     return new_id
+
+
+def _confirm(tx: Transaction, actor: audit.Actor, old: Row, new_id: int, data: PolicyInput, book: Book) -> None:
+    """Tells the client of the new term, on every channel the client agreed to."""
+    facts = queries.notice_facts(old["policy_id"])
+    if facts is None:
+        return
+    insurer, product = book.masters.find("insurer", data.insurer_id), book.masters.find("product", data.product_id)
+    new = {
+        **facts,
+        "policy_id": new_id,
+        "insurer_name": (insurer or {}).get("name", facts["insurer_name"]),
+        "product_name": (product or {}).get("name", facts["product_name"]),
+        "policy_number": data.policy_number,
+        "policy_from": data.policy_from,
+        "policy_to": with_ends(data, book).policy_to or end_of_year(data.policy_from),
+        "gross_premium": price(data, old["line"], book).premium.gross,
+        "quoted_premium": None,
+    }
+    ways = notices.ways_of_many([new])[new_id]
+    notices.tell(tx, actor, new, ways, notices.Notice("renewal.confirmed", today()), company=setting("company"))

@@ -6,6 +6,7 @@ from typing import Any
 
 from database_pool import Transaction, new_id
 from portal import audit
+from portal.outbox.service import cancel_waiting
 from portal.policies.inputs import HealthInput, PolicyInput
 from portal.policies.pricing import Book, commission_columns, end_of_year, price, with_ends
 from portal.policies.queries import DETAILS, PERSON, as_entered
@@ -150,6 +151,8 @@ def change(
         filters={"policy_id_eq": policy_id, "version_eq": data.version or 0, "deleted_at_is": None},
         expect=1,
     )
+    if columns["one_time"] or columns["due_on"] != stored["due_on"]:
+        cancel_waiting(tx, actor, policy_id=policy_id)
     children = _write_children(tx, policy_id, line, data, book, new=False)
     completed = stored["state"] == "pending" and columns["state"] == "live"
     audit.record(

@@ -59,8 +59,9 @@ def renew(policy_id: int) -> Answer:
         try:
             with transaction() as tx:
                 new_id = renewal.renew(
-                    tx, actor(), old, form.data, book=book, pending=pending, with_commission=may("commission.read")
-                )
+                    tx, actor(), old, form.data, book=book, pending=pending, with_commission=may("commission.read"),
+                    tell_client=bool(form.value("tell_client")),
+                )  # fmt: skip
             flash(f"Policy {old['policy_number'] or ''} is renewed.")
             return redirect_to("policies.page", policy_id=new_id)
         except Duplicate as error:

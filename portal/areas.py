@@ -15,11 +15,18 @@ from portal.staff import views as staff
 from portal.trail import views as trail
 from portal.trash import tasks as trash_tasks
 from portal.trash import views as trash
+from portal.whatsapp_bot import tasks as whatsapp_bot_tasks
+from portal.whatsapp_bot import views as whatsapp_bot
 
-AREAS = ("settings", "staff", "jobs", "clients", "documents", "outbox", "policies", "trash", "search", "trail", "api")
-_VIEWS = (settings, staff, jobs, clients, documents, outbox, policies, trash, search, trail, api)
+AREAS = (
+    "settings", "staff", "jobs", "clients", "documents", "outbox", "policies", "whatsapp_bot", "trash", "search",
+    "trail", "api",
+)  # fmt: skip
+_VIEWS = (
+    settings, staff, jobs, clients, documents, outbox, policies, whatsapp_bot, trash, search, trail, api,
+)  # fmt: skip
 # Imported here and nowhere else: so every process knows every task by its name.
-TASKS = (outbox_tasks, trash_tasks)
+TASKS = (outbox_tasks, whatsapp_bot_tasks, trash_tasks)
 
 
 def blueprints() -> list[Any]:

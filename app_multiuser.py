@@ -27,7 +27,7 @@ import portal.commands
 from portal import formats, web
 from portal.staff import service as staff
 from portal.staff import views as staff_views
-from portal.web import access, limits, logs, problems, protection, templates
+from portal.web import access, limits, logs, problems, protection, templates, uploads
 from task_queue import task_queue
 
 ROOT = pathlib.Path(__file__).resolve().parent
@@ -54,6 +54,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     limits.connect(app, settings)
     access.connect(app, staff_views.load_user, staff_views.load_program, staff.PERMISSIONS)
     protection.limit_forms(app)
+    uploads.connect(app)
     form_tokens = protection.FormTokens(app)
     problems.connect(app)
     _add_own_routes(app)

@@ -18,7 +18,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +35,13 @@ from database_pool import (
 )
 from infrastructure.drive_client import DriveClient
 from infrastructure.drive_store import DriveStore
-from infrastructure.file_acceptance import LARGEST_FILE, Offer, offered
+from infrastructure.file_acceptance import LARGEST_FILE, Accepted, NothingToDo, Offer, QueueFull, offered
 from infrastructure.file_inspection import Inspectors
 from infrastructure.file_places import archive_place, document_place
 from infrastructure.file_rows import OPEN, FileRows, FolderRows
 from infrastructure.local_store import LocalStore
 from infrastructure.native_threads import elsewhere
-from infrastructure.spool import SpooledFile, make_durable, remove_older, spooled, written_at_once
+from infrastructure.spool import SpooledFile, copied, make_durable, remove_older, spooled, written_at_once
 from infrastructure.stores import (
     Content,
     ContentMissing,
@@ -66,32 +66,9 @@ ATTEMPTS = 8
 LEASE = 180.0  # seconds; longer than the longest silence of a store
 TOLD_EVERY = 1.0  # seconds between two looks at the row while a file is sent
 LEFT_BEHIND = 24 * 3600.0  # seconds after which a spooled file that no row names was left by a crash
-BUSY_SECONDS = 30
 
 
 _rows = FileRows(execute_query, call_function)
-
-
-class QueueFull(Exception):
-    """There is no room for more at the moment: nothing was kept. `retry_after` is in seconds."""
-
-    def __init__(self, sentence: str, retry_after: int = BUSY_SECONDS) -> None:
-        super().__init__(sentence)
-        self.retry_after = retry_after
-
-
-class NothingToDo(Exception):
-    """The call names no file, too many, or somebody else's batch."""
-
-
-@dataclass(frozen=True)
-class Accepted:
-    """What became of a batch: `files` are accepted; `refused` are (file name, sentence)."""
-
-    batch_id: str
-    files: int
-    refused: list[tuple[str, str]]
-    document_ids: list[int]
 
 
 class BatchFileManager:
@@ -226,6 +203,19 @@ class BatchFileManager:
                     raise
         raise AssertionError("the second attempt answers or raises")
 
+    def picture(self, document_id: int, page: int) -> bytes:
+        """A page of a PDF as a JPEG picture, kept for a day. Raises StoreError when it cannot be had or painted."""
+        rows = execute_query("documents", columns="sha256", filters={"document_id_eq": document_id}, limit=1).data
+        known = self._previews / f"{rows[0]['sha256']}-{page}.jpg" if rows else None
+        if known is None or not known.exists():
+            with copied(self.read(document_id)) as whole:
+                picture = self._inspectors.paint(whole, page)
+            if known is not None:
+                with written_at_once(known) as file:
+                    file.write(picture)
+            return picture
+        return elsewhere(known.read_bytes)
+
     def store(self, name: str) -> Store:
         """The store of that name ("local" or "drive"). Raises StoreError where it is not configured."""
         current = settings()
@@ -244,6 +234,10 @@ class BatchFileManager:
     def spool(self) -> Path:
         """The folder of files that wait."""
         return settings().data_dir / "spool"
+
+    @property
+    def _previews(self) -> Path:
+        return settings().data_dir / "previews"
 
     def problems(self) -> list[str]:
         """What hinders the store of new documents, each with its cure. Asks the store; changes nothing."""
@@ -316,7 +310,7 @@ class BatchFileManager:
                 digest = hashlib.sha256()
                 for block in blocks:
                     digest.update(block)
-                    elsewhere(lambda block=block: file.write(block))  # type: ignore[misc]
+                    elsewhere(partial(file.write, block))
                 if digest.hexdigest() != work["sha256"]:
                     raise StoreBusy("What came from the store differs from what was put there.")
         except StoreError as problem:
@@ -663,15 +657,9 @@ def sweep_files() -> Row:
             tx.update("batch_files", {"state": "queued"}, filters={"file_id_eq": row["file_id"], "state_in": OPEN})
             _ask_for(tx, row["direction"], row["batch_id"], [row["file_id"]])
     named = execute_query("documents", columns="spool_name", filters={"spool_name_not_is": None}).data
-    spool, downloads = batch_file_manager.spool, settings().data_dir / "downloads"
-    removed = elsewhere(
-        lambda: (
-            remove_older(spool, LEFT_BEHIND, [row["spool_name"] for row in named])
-            + sum(
-                remove_older(folder, LEFT_BEHIND, ()) for folder in (downloads.iterdir() if downloads.exists() else ())
-            )
-        )
-    )
+    waiting = [row["spool_name"] for row in named]
+    folders = (batch_file_manager.spool, settings().data_dir / "downloads", settings().data_dir / "previews")
+    removed = elsewhere(lambda: sum(remove_older(folder, LEFT_BEHIND, waiting) for folder in folders))
     return {"asked_again": len(stranded), "removed": removed}
 
 

@@ -13,6 +13,28 @@ Row = dict[str, Any]
 LARGEST_FILE = 50 * 1024 * 1024  # bytes
 
 
+class QueueFull(Exception):
+    """There is no room for more at the moment: nothing was kept. `retry_after` is in seconds."""
+
+    def __init__(self, sentence: str, retry_after: int = 30) -> None:
+        super().__init__(sentence)
+        self.retry_after = retry_after
+
+
+class NothingToDo(Exception):
+    """The call names no file, too many, or somebody else's batch."""
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What became of a batch: `files` are accepted; `refused` are (file name, sentence)."""
+
+    batch_id: str
+    files: int
+    refused: list[tuple[str, str]]
+    document_ids: list[int]
+
+
 @dataclass
 class Offer:
     """One file on its way in. `refusal` is why it is not accepted, "" while nothing speaks against it."""

@@ -4,7 +4,9 @@ Whole files are read by processes of their own with little memory and little tim
 made to break readers: `Inspectors` asks them, `python -m infrastructure.file_inspection DESCRIPTOR` is one.
 """
 
+import base64
 import contextlib
+import io
 import json
 import os
 import re
@@ -19,7 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import pikepdf
+import pypdfium2
 from PIL import Image
+
+from infrastructure.stores import StoreError
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
@@ -41,6 +46,7 @@ MOST_RATIO = 100  # how much larger than packed, above a MiB
 LONGEST = 30.0  # seconds for one file
 MEMORY = 1024 * 1024 * 1024  # bytes of address space of an inspector
 AT_ONCE = 2
+PICTURE_WIDTH = 1000  # points
 ACTIVE = re.compile(rb"/(JS|JavaScript|Launch|EmbeddedFiles|EF)\b")
 PROGRAMS = re.compile(r"vbaproject|activex/|\.(exe|dll|js|vbs|cmd|bat|ps1|jar)$", re.IGNORECASE)
 
@@ -54,7 +60,7 @@ class Findings:
     refusal: str = ""
 
 
-class Refusal(Exception):
+class Refusal(StoreError):
     """The file may not be kept; the text says why and what to do."""
 
 
@@ -90,6 +96,18 @@ def inspect(path: Path, media_type: str) -> Findings:
             refusal="It needs far more memory than a document of this kind should. "
             "Print it to a new PDF and upload that.",
         )
+
+
+def painted(path: Path, page: int) -> bytes:
+    """A page of a PDF (1 is the first) as a JPEG picture. Only for a process that may die of it."""
+    document = pypdfium2.PdfDocument(path)
+    if not 1 <= page <= len(document):
+        raise Refusal("The document has no such page.")
+    sheet = document[page - 1]
+    scale = min(PICTURE_WIDTH / max(sheet.get_width(), 1), PICTURE_WIDTH * 2 / max(sheet.get_height(), 1))
+    out = io.BytesIO()
+    sheet.render(scale=scale).to_pil().convert("RGB").save(out, "JPEG", quality=82)
+    return out.getvalue()
 
 
 def _pages_of_pdf(path: Path) -> int:
@@ -197,23 +215,38 @@ class Inspectors:
         """The findings about a file; what cannot be read within its limits is refused."""
         if os.name == "nt":  # no limits there, and one office's own machine
             return inspect(path, media_type)
+        try:
+            return Findings(**self._ask({"path": str(path), "media_type": media_type}))
+        except (OSError, ValueError):  # it died of the file, or took too long
+            return Findings(
+                media_type,
+                refusal="This file cannot be read within the limits of memory and time. Print it to a new PDF and "
+                "upload that.",
+            )
+
+    def paint(self, path: Path, page: int) -> bytes:
+        """A page of a PDF as a JPEG picture. Raises Refusal."""
+        if os.name == "nt":
+            return painted(path, page)
+        try:
+            answer = self._ask({"path": str(path), "page": page})
+        except (OSError, ValueError):
+            raise Refusal("The page cannot be painted within the limits of memory and time.") from None
+        if answer.get("refusal"):
+            raise Refusal(answer["refusal"])
+        return base64.b64decode(answer["picture"])
+
+    def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
         with self._free:
             inspector = self._take()
             try:
-                findings = inspector.ask(path, media_type)
-            except (OSError, ValueError):  # it died of the file, or took too long
-                inspector.end()
-                return Findings(
-                    media_type,
-                    refusal="This file cannot be read within the limits of memory and time. "
-                    "Print it to a new PDF and upload that.",
-                )
+                answer = inspector.ask(question)
             except BaseException:
                 inspector.end()  # its answer would go to whoever asks next
                 raise
             with self._lock:
                 self._idle.append(inspector)
-            return findings
+            return answer
 
     def close(self) -> None:
         """Ends the processes; the next file starts new ones."""
@@ -247,10 +280,10 @@ class _Inspector:
         ours.settimeout(LONGEST)
         self._socket, self._lines = ours, ours.makefile("r", encoding="utf-8")
 
-    def ask(self, path: Path, media_type: str) -> Findings:
-        self._socket.sendall(json.dumps({"path": str(path), "media_type": media_type}).encode() + b"\n")
+    def ask(self, question: dict[str, Any]) -> dict[str, Any]:
+        self._socket.sendall(json.dumps(question).encode() + b"\n")
         answer: dict[str, Any] = json.loads(self._lines.readline())
-        return Findings(**answer)
+        return answer
 
     def end(self) -> None:
         with contextlib.suppress(OSError):
@@ -265,9 +298,19 @@ def _serve(descriptor: int) -> None:
     _limit_ourselves()
     with socket.socket(fileno=descriptor) as asked, asked.makefile("r", encoding="utf-8") as lines:
         for line in lines:
-            question = json.loads(line)
-            findings = inspect(Path(question["path"]), question["media_type"])
-            asked.sendall(json.dumps(findings.__dict__).encode() + b"\n")
+            asked.sendall(json.dumps(_answer(json.loads(line))).encode() + b"\n")
+
+
+def _answer(question: dict[str, Any]) -> dict[str, Any]:
+    path = Path(question["path"])
+    if "page" not in question:
+        return dict(inspect(path, question["media_type"]).__dict__)
+    try:
+        return {"picture": base64.b64encode(painted(path, question["page"])).decode()}
+    except Refusal as refusal:
+        return {"refusal": str(refusal)}
+    except (pypdfium2.PdfiumError, MemoryError, OSError, ValueError):
+        return {"refusal": "The page cannot be painted."}
 
 
 def _limit_ourselves() -> None:

@@ -5,8 +5,10 @@ import hashlib
 import io
 import os
 import secrets
+import tempfile
 import time
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -128,15 +130,24 @@ def make_durable(folder: Path, files: Iterable[SpooledFile]) -> None:
 
 
 def remove_older(folder: Path, seconds: float, needed: Iterable[str]) -> int:
-    """Removes what has lain in the folder for so long and is not `needed` (names); answers how many."""
+    """Removes what has lain in the folder, or below it, for so long and is not `needed` (names); answers how many."""
     kept, removed = frozenset(needed), 0
-    with contextlib.suppress(FileNotFoundError):
-        for path in folder.iterdir():
-            with contextlib.suppress(FileNotFoundError, IsADirectoryError, PermissionError):
-                if path.name not in kept and time.time() - path.stat().st_mtime > seconds:
-                    path.unlink()
-                    removed += 1
+    for path in folder.rglob("*") if folder.exists() else ():
+        with contextlib.suppress(FileNotFoundError, IsADirectoryError, PermissionError):
+            if path.name not in kept and time.time() - path.stat().st_mtime > seconds:
+                path.unlink()
+                removed += 1
     return removed
+
+
+@contextlib.contextmanager
+def copied(blocks: Iterable[bytes]) -> Iterator[Path]:
+    """The blocks as a file that is gone after the block."""
+    with tempfile.NamedTemporaryFile(prefix="portal-") as whole:
+        for block in blocks:
+            elsewhere(partial(whole.write, block))
+        whole.flush()
+        yield Path(whole.name)
 
 
 @contextlib.contextmanager

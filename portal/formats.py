@@ -267,6 +267,15 @@ def grouped(value: int | None) -> str:
     return "" if value is None else _grouped(value)
 
 
+def file_size(value: int | None) -> str:
+    """A number of bytes for people: 640 bytes, 12 KB, 3.4 MB."""
+    if value is None:
+        return ""
+    if value < 1024:
+        return f"{value} bytes"
+    return f"{value / 1024:.0f} KB" if value < 1024**2 else f"{value / 1024**2:.1f} MB"
+
+
 def for_editing(value: Any) -> str:
     """A value as it stands in a form field, such that the field's parser reads the same value back."""
     if value is None or value is False:
@@ -303,6 +312,7 @@ FILTERS: dict[str, Callable[..., str]] = {
         mask_pan,
         percent,
         grouped,
+        file_size,
         for_editing,
     )
 }

@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 from portal.inputs import Input, OfficeDate, RecordId, ShortText, Version
 
 Show = Literal["all", "archive", "trash", "overdue"]
+Gap = Literal["policy", "kyc"]
 Source = Literal["staff", "whatsapp", "email", "import", "api", "portal"]
 SOURCES = {
     "staff": "Colleague",
@@ -49,6 +50,25 @@ class UploadInput(Input):
     kind: Kind = Field("other", title="Type")
     title: ShortText | None = Field(None, title="Title")
     batch_id: BatchId | None = None
+
+
+class GapFilter(Input):
+    """What the list of missing documents is narrowed to."""
+
+    sort_of: Gap | None = None
+    agent_id: RecordId | None = None
+
+
+class BatchFilter(Input):
+    """Where a page of a batch begins."""
+
+    after: RecordId | None = None
+
+
+class PageFilter(Input):
+    """Which page of a document is shown."""
+
+    page: RecordId | None = None
 
 
 class DetailsInput(Input):

@@ -43,7 +43,7 @@ def read(token: str) -> MediaLink | None:
     try:
         document_id, valid_seconds, purpose = _signer().loads(token, max_age=LONGEST_VALID)
         _signer().loads(token, max_age=valid_seconds)
-        return MediaLink(document_id, purpose)
+        return MediaLink(document_id, purpose) if isinstance(document_id, int) else None
     except (BadData, ValueError, TypeError):
         return None
 

@@ -1,10 +1,10 @@
 """Questions about documents: the list, one of them, those of a client or policy, and what is missing."""
 
-from datetime import date
 from typing import Any
 
 from database_pool import execute_query
-from portal.documents.inputs import DocumentFilter
+from portal.documents.inputs import DocumentFilter, GapFilter
+from portal.formats import today
 from portal.inputs import LARGEST_ID
 from portal.paging import Listing, Page, Sort, read_page
 
@@ -38,15 +38,17 @@ def filters_of(narrowed: DocumentFilter) -> Row:
     if narrowed.date_from:
         filters["created_at_gte"] = narrowed.date_from
     if narrowed.show == "overdue":
-        filters["retention_until_lt"] = date.today()  # noqa: DTZ011 - a day more or less in ten years
+        filters["retention_until_lt"] = today()
     if narrowed.q:
         filters["file_name_ilike"] = f"%{_literal(narrowed.q)}%"
     return filters
 
 
-def page_of_gaps(wanted: Listing, *, sort: str | None, agent_id: int | None) -> Page:
+def page_of_gaps(wanted: Listing, narrowed: GapFilter) -> Page:
     """One page of what is missing: policies without a schedule ("policy"), clients without KYC ("kyc")."""
-    return read_page("missing_documents", wanted, filters=_gap_filters(sort, agent_id))
+    exact = {"sort": narrowed.sort_of, "agent_id": narrowed.agent_id}
+    filters = {f"{column}_eq": value for column, value in exact.items() if value is not None}
+    return read_page("missing_documents", wanted, filters=filters)
 
 
 def missing_documents(*, client_id: str | None = None, limit: int = 50) -> list[Row]:
@@ -96,11 +98,6 @@ def fetches_of(document_id: int, *, limit: int = 20) -> list[Row]:
 def _present(filters: Row, kind: str | None, limit: int) -> list[Row]:
     wanted: Row = {**filters, "deleted_at_is": None, "state_in": PRESENT, **({"kind_eq": kind} if kind else {})}
     return execute_query("document_list", filters=wanted, order="created_at desc, document_id desc", limit=limit).data
-
-
-def _gap_filters(sort: str | None, agent_id: int | None) -> Row:
-    filters: Row = {"sort_eq": sort} if sort else {}
-    return filters | ({"agent_id_eq": agent_id} if agent_id else {})
 
 
 def _literal(text: str) -> str:

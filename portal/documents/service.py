@@ -27,17 +27,24 @@ def open_content(document_id: int, start: int = 0, end: int | None = None) -> It
 
 
 def take_in(
-    files: Sequence[Any], what: UploadInput, actor: audit.Actor, *, source: str = "staff", replaces: Row | None = None
+    files: Sequence[Any],
+    described: Sequence[UploadInput],
+    actor: audit.Actor,
+    *,
+    source: str = "staff",
+    replaces: Row | None = None,
 ) -> Accepted:
-    """Accepts uploaded files (werkzeug FileStorage) for one client; what cannot be accepted is told per file.
+    """Accepts uploaded files (werkzeug FileStorage), each with its description; what cannot be is told per file.
 
-    Opens its own transaction, because accepting is more than rows: see batch_file_operations. Raises Refused when there
-    is nothing to accept, and QueueFull when there is no room.
+    It writes by itself, because accepting is more than rows: see batch_file_operations. Raises Refused when there is
+    nothing to accept, and QueueFull when there is no room.
     """
-    described = what.model_dump(exclude={"batch_id"}, exclude_none=True)
+    wanted = [
+        {"file": file, **what.model_dump(exclude={"batch_id"}, exclude_none=True)}
+        for file, what in zip(files, described, strict=True)
+    ]
     if replaces is not None:
-        described["replaces_id"] = replaces["document_id"]
-    wanted = [{"file": file, **described} for file in files]
+        wanted = [{**one, "replaces_id": replaces["document_id"]} for one in wanted]
 
     def note(tx: Transaction, documents: list[Row]) -> None:
         for row in documents:
@@ -46,10 +53,18 @@ def take_in(
 
     try:
         return batch_file_manager.accept(
-            wanted, uploaded_by=actor.user_id, source=source, batch_id=what.batch_id, also=note
+            wanted, uploaded_by=actor.user_id, source=source, batch_id=described[0].batch_id, also=note
         )
     except NothingToDo as refusal:
         raise Refused(str(refusal), field="files") from refusal
+
+
+def picture_of(document: Mapping[str, Any], page: int) -> bytes:
+    """A page of a PDF as a JPEG picture. Raises Refused when it cannot be painted."""
+    try:
+        return batch_file_manager.picture(document["document_id"], page)
+    except StoreError as problem:
+        raise Refused(f"This page cannot be shown. {problem}") from problem
 
 
 def change_details(tx: Transaction, actor: audit.Actor, stored: Row, data: DetailsInput) -> None:

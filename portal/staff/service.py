@@ -21,15 +21,17 @@ Row = dict[str, Any]
 # Everything that can be allowed. What a role does not list, it may not.
 PERMISSIONS = frozenset({
     "clients.read", "clients.write", "clients.delete", "policies.read", "policies.write", "policies.delete",
+    "documents.read", "documents.write", "documents.delete",
     "commission.read", "staff.manage", "settings.manage", "audit.read", "audit.personal", "monitoring.read",
     "trash.erase", "messages.read", "messages.write", "jobs.manage", "queue.manage"})
 MATRIX: Mapping[str, frozenset[str]] = {
     "administrator": PERMISSIONS,
     "manager": PERMISSIONS - {"staff.manage", "settings.manage", "audit.personal", "trash.erase", "queue.manage"},
-    "staff": frozenset({"clients.read", "clients.write", "policies.read", "policies.write", "messages.read",
-                        "messages.write"}),
-    "accounts": frozenset({"clients.read", "policies.read", "policies.write", "commission.read", "messages.read"}),
-    "read-only": frozenset({"clients.read", "policies.read", "messages.read"}),
+    "staff": frozenset({"clients.read", "clients.write", "policies.read", "policies.write", "documents.read",
+                        "documents.write", "messages.read", "messages.write"}),
+    "accounts": frozenset({"clients.read", "policies.read", "policies.write", "commission.read", "documents.read",
+                           "documents.write", "messages.read"}),
+    "read-only": frozenset({"clients.read", "policies.read", "documents.read", "messages.read"}),
 }
 ROLES: Mapping[str, str] = {
     "administrator": "Everything, with users and settings",

@@ -24,6 +24,7 @@ from portal.web.forms import SubmittedForm, prefilled, submitted
 from portal.web.limits import limited
 from portal.web.pages import conflict_page, flash, not_found, redirect_home, redirect_to, render
 from portal.web.problems import problem
+from portal.web.uploads import takes_files
 
 __all__ = [
     "StaffMember",
@@ -53,6 +54,7 @@ __all__ = [
     "signed_by_sender",
     "signed_in",
     "submitted",
+    "takes_files",
     "user_or_none",
     "wants_json",
 ]

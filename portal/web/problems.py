@@ -9,6 +9,7 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, TooManyRequests
 
 import database_pool
+from batch_file_operations import QueueFull
 from portal import errors
 from portal.web import access, forms, pages
 
@@ -40,6 +41,7 @@ def connect(app: Flask) -> None:
     app.register_error_handler(CSRFError, _answer_stale_form)
     app.register_error_handler(errors.PortalError, _answer_refusal)
     app.register_error_handler(database_pool.DatabaseError, _answer_database_error)
+    app.register_error_handler(QueueFull, _answer_full)
     app.register_error_handler(HTTPException, _answer_http_error)
     app.register_error_handler(Exception, _answer_unexpected)
 
@@ -125,6 +127,10 @@ def _answer_database_error(error: database_pool.DatabaseError) -> Response:
         current_app.logger.error("statement cancelled by its timeout", exc_info=error)
         return problem(503, "This takes longer than the portal allows. Narrow it down, or try again later.")
     return _answer_unexpected(error)
+
+
+def _answer_full(error: QueueFull) -> Response:
+    return problem(503, str(error), retry_after=error.retry_after)
 
 
 def _answer_unexpected(error: Exception) -> Response:

@@ -96,6 +96,8 @@ def _paths(client_id: str, member_id: int, policies: dict[str, int]) -> dict[str
         "TPAs": "/settings/tpas", "document types": "/settings/document-types", "insurer": "/settings/insurers/1",
         "merge insurer": "/settings/insurers/1/merge?into_id=2", "merges": "/settings/insurers/merges",
         "trash": "/trash", "API": "/api/docs", "API tokens": "/account/tokens",
+        "documents": "/documents", "documents filtered": "/documents?q=zzzz", "missing documents": "/documents/missing",
+        "upload": f"/documents/upload?client_id={client_id}", "whose documents": "/documents/upload?q=me",
         "audit": "/audit", "audit filtered": "/audit?record_type=client&date_from=01/01/2026",
         "audit nothing": "/audit?user_id=999",
         "not found": "/clients/NOBODY99",

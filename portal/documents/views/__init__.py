@@ -1,6 +1,6 @@
 """Pages of documents, uploads, and the links that work without signing in."""
 
-from portal.documents.views import media
+from portal.documents.views import media, one, pages, uploading
 from portal.documents.views.routes import blueprint
 
-__all__ = ["blueprint", "media"]
+__all__ = ["blueprint", "media", "one", "pages", "uploading"]

@@ -1,0 +1,201 @@
+"""Files coming in: the form, the batch with its progress, and the same for programs."""
+
+import secrets
+from typing import Any
+
+from flask import Response, jsonify, request, url_for
+from pydantic import ValidationError
+from werkzeug.datastructures import FileStorage
+from werkzeug.wrappers import Response as BaseResponse
+
+from batch_file_operations import Accepted, batch_file_manager
+from database_pool import transaction
+from portal import audit
+from portal.clients import queries as clients
+from portal.clients.inputs import ClientFilter
+from portal.documents import queries, service, words
+from portal.documents.inputs import BatchFilter, UploadInput
+from portal.documents.views.routes import blueprint
+from portal.errors import Refused
+from portal.inputs import LARGEST_ID, explain, lenient
+from portal.paging import listing
+from portal.web import (
+    SubmittedForm,
+    actor,
+    flash,
+    not_found,
+    prefilled,
+    problem,
+    redirect_to,
+    render,
+    requires,
+    submitted,
+    takes_files,
+)
+
+Row = dict[str, Any]
+MOST_SHOWN = 100  # files on one page of a batch
+FIELDS = ("client_id", "member_name", "member_id", "policy_id", "claim_number", "kind", "title")
+
+
+@blueprint.get("/documents/upload")
+@requires("documents.write")
+def choose() -> Response:
+    """The form for files of one client; without a client, whose they are is asked first."""
+    given = lenient(UploadInput, {"client_id": "", **request.args.to_dict()}) if request.args.get("client_id") else None
+    client = clients.client(given.client_id) if given else None
+    if given is None or client is None or client["deleted_at"]:
+        return _ask_for_client()
+    replaced = _replaced(request.args.get("replaces", type=int), client)
+    form = prefilled({**given.model_dump(exclude_none=True), "batch_id": secrets.token_hex(16)})
+    if replaced:
+        form = prefilled(
+            {**form.values, **{name: replaced[name] for name in ("kind", "policy_id", "member_id", "title")}}
+        )
+    return _upload_form(form, client, replaced)
+
+
+@blueprint.post("/documents/upload")
+@requires("documents.write")
+@takes_files
+def upload() -> Response | BaseResponse:
+    """Takes the files of the form in, and leads to their batch."""
+    form = submitted(UploadInput)
+    client = clients.client(form.value("client_id").strip().upper()[:20])
+    if client is None or client["deleted_at"]:
+        not_found("There is no such client any more. Choose whose documents these are again.")
+    replaced = _replaced(request.form.get("replaces", type=int), client)
+    files = _files()
+    if not files:
+        form.add_error("files", "Choose at least one file.")
+    if replaced and len(files) > 1:
+        form.add_error("files", "One document takes the place of another. Choose one file.")
+    if form.data is None or not form.ok:
+        return _upload_form(form, client, replaced, 422)
+    try:
+        accepted = service.take_in(files, [form.data] * len(files), actor(), replaces=replaced)
+    except Refused as refusal:
+        form.refuse(refusal)
+        return _upload_form(form, client, replaced, 422)
+    return redirect_to("documents.batch", batch_id=accepted.batch_id)
+
+
+@blueprint.post("/api/files/batch-upload")
+@requires("documents.write")
+@takes_files
+def batch_upload() -> Response:
+    """Takes many files in. Each field is given once for all files, or once per file in their order."""
+    files = _files()
+    if not files:
+        return problem(422, "Send at least one file as multipart/form-data.")
+    try:
+        described = [UploadInput.model_validate(fields) for fields in _fields_per_file(len(files))]
+    except ValidationError as error:
+        return problem(422, " ".join(explain(error, UploadInput).values()))
+    accepted = service.take_in(files, described, actor(), source="staff")
+    answer = jsonify(_told(accepted))
+    answer.status_code = 202 if accepted.files else 422
+    return answer
+
+
+@blueprint.get("/api/files/batch-status/<batch_id>")
+@requires("documents.read")
+def batch_status(batch_id: str) -> Response:
+    """Counts of a batch by state and a row per file, in pages of 500 behind `after`."""
+    wanted = lenient(BatchFilter, request.args.to_dict())
+    status = _status(batch_id, after=wanted.after or 0, limit=500)
+    shown = {name: value for name, value in status.items() if name != "created_by"}
+    return jsonify({**shown, "next_after": status["files"][-1]["file_id"] if len(status["files"]) == 500 else None})
+
+
+@blueprint.get("/documents/batches/<batch_id>")
+@requires("documents.read")
+def batch(batch_id: str) -> Response:
+    """How far a batch is; the page asks again each second until it is finished."""
+    wanted = lenient(BatchFilter, request.args.to_dict())
+    status = _status(batch_id, after=wanted.after or 0, limit=MOST_SHOWN)
+    template = "documents/_batch.html" if request.args.get("part") else "documents/batch.html"
+    return render(template, batch=status, words=words, most=MOST_SHOWN, after=wanted.after or 0)
+
+
+@blueprint.post("/documents/batches/<batch_id>/cancellation")
+@requires("documents.write")
+def cancel(batch_id: str) -> BaseResponse:
+    """Stops what is not stored yet."""
+    _status(batch_id, limit=1)
+    batch_file_manager.cancel(batch_id)
+    with transaction() as tx:
+        audit.record(tx, actor(), "cancel", "batch", batch_id)
+    flash("The files that were not stored yet are cancelled.")
+    return redirect_to("documents.batch", batch_id=batch_id)
+
+
+@blueprint.post("/documents/batches/<batch_id>/repetition")
+@requires("documents.write")
+def retry(batch_id: str) -> BaseResponse:
+    """Tries the failed files again."""
+    _status(batch_id, limit=1)
+    again = batch_file_manager.retry_failed(batch_id)
+    flash(
+        f"{again} {'file is' if again == 1 else 'files are'} tried again." if again else "No file of this batch failed."
+    )
+    return redirect_to("documents.batch", batch_id=batch_id)
+
+
+def _files() -> list[FileStorage]:
+    """Every file of the request; a field left empty sends one without a name."""
+    return [file for files in request.files.listvalues() for file in files if file.filename]
+
+
+def _fields_per_file(count: int) -> list[Row]:
+    given = {name: request.form.getlist(name) for name in (*FIELDS, "batch_id")}
+    rows: list[Row] = []
+    for position in range(count):
+        row = {name: texts[position if len(texts) == count else 0] for name, texts in given.items() if texts}
+        rows.append(row)
+    return rows
+
+
+def _told(accepted: Accepted) -> Row:
+    return {
+        "batch_id": accepted.batch_id,
+        "files": accepted.files,
+        "document_ids": accepted.document_ids,
+        "refused": [{"file_name": name, "reason": sentence} for name, sentence in accepted.refused],
+        "status": url_for("documents.batch_status", batch_id=accepted.batch_id),
+    }
+
+
+def _status(batch_id: str, *, after: int = 0, limit: int) -> Row:
+    status = batch_file_manager.status(batch_id[:32], after=min(after, LARGEST_ID), limit=limit)
+    return status or not_found("There is no such batch of files.")
+
+
+def _replaced(document_id: int | None, client: Row) -> Row | None:
+    if document_id is None:
+        return None
+    found = queries.document(document_id)
+    if found is None or found["client_id"] != client["client_id"] or found["state"] != "stored" or found["deleted_at"]:
+        not_found("The document to be replaced is not there any more. Upload the new one as it is.")
+    return found
+
+
+def _ask_for_client() -> Response:
+    wanted = lenient(ClientFilter, {"q": request.args.get("q", "")})
+    found = clients.page_of_clients(listing({"size": "25"}, clients.SORTS), wanted).rows if wanted.q else []
+    return render("documents/choose_client.html", found=found, q=wanted.q or "", form=prefilled({"q": wanted.q or ""}))
+
+
+def _upload_form(form: SubmittedForm[Any], client: Row, replaced: Row | None, status: int = 200) -> Response:
+    members = clients.members_of(client["client_id"])
+    return render(
+        "documents/upload.html",
+        status,
+        form=form,
+        client=client,
+        replaced=replaced,
+        members=[(row["member_id"], row["name"]) for row in members if not row["deleted_at"]],
+        policies=[(row["policy_id"], f"{row['policy_number'] or 'number awaited'}, {row['product_name']}")
+                  for row in clients.policies_of(client["client_id"])],
+        kinds=[(row["key"], row["name"]) for row in queries.kinds()],
+    )  # fmt: skip

@@ -62,6 +62,12 @@ def tokens_of(user_id: int) -> list[Row]:
                          limit=MOST_SESSIONS).data
 
 
+def users_seen_since(moment: datetime.datetime) -> set[int]:
+    """Who has used the portal since, in a session that is not over."""
+    rows = execute_query("session_users", columns="user_id", filters={"last_seen_at_gt": moment}, limit=5000).data
+    return {row["user_id"] for row in rows}
+
+
 def recent_changes(user_id: int) -> list[Row]:
     """The newest entries of the audit trail about one colleague."""
     return execute_query("audit_trail", filters={"record_type": "user", "record_id": str(user_id)},

@@ -1,18 +1,28 @@
-"""Sessions: the browser holds a random token, the row its SHA-256. Revoked in the row, a session is over at once."""
+"""Sessions: the browser holds a random token, the row its SHA-256. Revoked in the row, a session is over at once.
+
+The row is the truth. Where Redis is used and answers, it saves the question for the row; whatever ends a session or
+changes a colleague makes all processes ask again. Without Redis nothing is remembered: what another process revokes
+could not be heard of here.
+"""
 
 import datetime
 import hashlib
 import secrets
 from typing import Any
 
+from cache_manager import cache_manager, forget_group
 from database_pool import Transaction
 from portal import formats
 from portal.staff import queries
 
-LONGEST = datetime.timedelta(days=7)
-LONGEST_IDLE = datetime.timedelta(hours=12)
+LONGEST = datetime.timedelta(hours=12)   # a working day, and the next one begins with signing in
+LONGEST_IDLE = datetime.timedelta(hours=2)
 SEEN_EVERY = datetime.timedelta(minutes=1)   # a write for every click would cost more than the page
 KEPT_AFTER_END = datetime.timedelta(days=30)
+ACTIVE_WITHIN = datetime.timedelta(minutes=5)
+# Seconds. A process that could not tell Redis of a revocation leaves others in the dark no longer than this.
+REMEMBERED_FOR = 15.0
+GROUP = "sessions"
 
 
 def begin(tx: Transaction, user_id: int, *, ip: str | None, user_agent: str | None) -> str:
@@ -33,7 +43,9 @@ def key_of(token: str) -> str:
 
 def find(token: str) -> dict[str, Any] | None:
     """The live session of a token with its colleague: not revoked, not disabled, neither too old nor idle too long."""
-    row = queries.session_of(key_of(token))
+    key = key_of(token)
+    row = cache_manager.remember(_cached(key), lambda: queries.session_of(key), REMEMBERED_FOR, group=GROUP,
+                                 shared_only=True)
     now = formats.now()
     if row is None or row["expires_at"] <= now or row["last_seen_at"] <= now - LONGEST_IDLE:
         return None
@@ -48,12 +60,24 @@ def is_due_to_be_seen(row: dict[str, Any]) -> bool:
 
 def note_seen(tx: Transaction, row: dict[str, Any]) -> None:
     """Keeps the session from going idle."""
-    tx.update("sessions", {"last_seen_at": formats.now()}, filters={"token_hash_eq": row["token_hash"]})
+    key = row["token_hash"]
+    tx.update("sessions", {"last_seen_at": formats.now()}, filters={"token_hash_eq": key})
+
+    def forget(_applied: bool) -> None:
+        cache_manager.delete(_cached(key))
+
+    tx.when_settled(forget)
+
+
+def ask_again(tx: Transaction) -> None:
+    """Lets no process rely on what it remembers of sessions and colleagues, once `tx` is settled."""
+    tx.when_settled(lambda _applied: forget_group(GROUP))
 
 
 def end(tx: Transaction, session_key: str) -> None:
     """Ends one session; its cookie is worth nothing from now on."""
     tx.update("sessions", {"revoked_at": formats.now()}, filters={"token_hash_eq": session_key, "revoked_at_is": None})
+    ask_again(tx)
 
 
 def end_all(tx: Transaction, user_id: int, *, but: str | None = None) -> None:
@@ -62,9 +86,19 @@ def end_all(tx: Transaction, user_id: int, *, but: str | None = None) -> None:
     if but:
         filters["token_hash_neq"] = but
     tx.update("sessions", {"revoked_at": formats.now()}, filters=filters)
+    ask_again(tx)
 
 
 def live(user_id: int) -> list[dict[str, Any]]:
     """Where a colleague is signed in."""
     now = formats.now()
     return queries.live_sessions(user_id, now=now, idle_since=now - LONGEST_IDLE)
+
+
+def active_users() -> int:
+    """How many colleagues used the portal within the last five minutes."""
+    return len(queries.users_seen_since(formats.now() - ACTIVE_WITHIN))
+
+
+def _cached(key: str) -> str:
+    return f"session:{key}"

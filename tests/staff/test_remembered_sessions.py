@@ -1,0 +1,155 @@
+"""A session is asked from the database once in a while where Redis answers, and yet over everywhere at once."""
+
+import datetime
+
+import pytest
+
+import app_multiuser
+import database_pool
+from cache_manager import CacheManager, cache_manager
+from database_pool import execute_query, transaction
+from portal import formats
+from portal.staff import sessions
+from tests.cast import email_of, make_cast, sign_in
+from tests.conftest import point_portal_at, portal_settings
+from tests.servers import redis as redis_server
+from tests.servers.processes import wait_for
+from tests.servers.redis import RedisServer
+
+
+@pytest.fixture(scope="module", autouse=True)
+def redis():
+    if reason := redis_server.missing():
+        pytest.skip(reason)
+    server = RedisServer()
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="module")
+def address(embedded_server, fresh_database):
+    return embedded_server.address(fresh_database())
+
+
+@pytest.fixture(scope="module", params=["redis", "without"])
+def app(request, redis, address, data_dir):
+    extra = {"REDIS_URL": redis.url} if request.param == "redis" else {}
+    settings = portal_settings(data_dir, DATABASE_URL=address, **extra)
+    with point_portal_at(settings):
+        make_cast()
+        yield app_multiuser.create_app(settings)
+
+
+@pytest.fixture
+def questions(monkeypatch):
+    """Every question for a session's row."""
+    asked = []
+    real = database_pool.DatabasePool.execute_query
+
+    def counted(pool, table, *rest, **options):
+        if table == "session_users":
+            asked.append(table)
+        return real(pool, table, *rest, **options)
+
+    monkeypatch.setattr(database_pool.DatabasePool, "execute_query", counted)
+    return asked
+
+
+def in_another_process(change):
+    """Makes a change as another process does it: with a cache of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        other = CacheManager()
+        patch.setattr(sessions, "cache_manager", other)
+        patch.setattr(sessions, "forget_group", other.forget_group)
+        with transaction() as tx:
+            change(tx)
+
+
+def test_the_row_is_asked_once_where_all_processes_would_hear_of_a_change(app, questions):
+    browser = sign_in(app, "staff")
+    browser.get("/account")
+    questions.clear()
+    assert [browser.get("/account").status_code for _ in range(5)] == [200] * 5
+    assert len(questions) == (0 if cache_manager.is_shared() else 5)
+
+
+def test_what_another_process_revokes_is_over_at_once(app):
+    browser = sign_in(app, "staff")
+    assert browser.get("/account").status_code == 200
+    in_another_process(lambda tx: sessions.end_all(tx, make_cast()["staff"]))
+    assert browser.get("/account").status_code == 303
+
+
+def test_an_administrator_who_disables_a_colleague_stops_the_next_click(app):
+    administrator, browser = sign_in(app, "administrator"), sign_in(app, "reader")
+    assert browser.get("/account").status_code == 200
+    user_id = make_cast()["reader"]
+    version = execute_query("users", filters={"user_id": user_id}).data[0]["version"]
+    administrator.submit(f"/users/{user_id}/disable", {"version": version})
+    assert browser.get("/account").status_code == 303
+    administrator.submit(f"/users/{user_id}/enable", {"version": version + 1})
+
+
+def test_what_a_colleague_changes_shows_on_the_next_page(app):
+    browser = sign_in(app, "manager")
+    browser.get("/account")
+    browser.submit("/account/theme", {"theme": "dark"})
+    assert 'data-theme="dark"' in browser.get("/account").text
+    browser.submit("/account/theme", {"theme": "system"})
+
+
+def test_a_session_that_lies_idle_ends_and_so_does_the_oldest_one(app):
+    browser = sign_in(app, "accounts")
+    assert browser.get("/account").status_code == 200
+    user_id = make_cast()["accounts"]
+    for column, moment in (("last_seen_at", formats.now() - sessions.LONGEST_IDLE - datetime.timedelta(seconds=1)),
+                           ("expires_at", formats.now() - datetime.timedelta(seconds=1))):
+        with transaction() as tx:
+            tx.update("sessions", {column: moment}, filters={"user_id_eq": user_id})
+            sessions.ask_again(tx)
+        assert browser.get("/account").status_code == 303
+        browser = sign_in(app, "accounts")
+
+
+def test_use_is_noted_once_a_minute_and_not_with_every_click(app):
+    browser = sign_in(app, "accounts")
+    user_id = make_cast()["accounts"]
+    with transaction() as tx:
+        tx.update("sessions", {"last_seen_at": formats.now() - datetime.timedelta(minutes=2)},
+                  filters={"user_id_eq": user_id, "revoked_at_is": None})
+        sessions.ask_again(tx)
+
+    def seen():
+        rows = execute_query("sessions", filters={"user_id": user_id, "revoked_at_is": None},
+                             order="created_at desc, token_hash", limit=1).data
+        return rows[0]["last_seen_at"]
+
+    browser.get("/account")
+    noted = seen()
+    assert noted > formats.now() - datetime.timedelta(minutes=1)
+    for _ in range(3):
+        browser.get("/account")
+    assert seen() == noted
+
+
+def test_nobody_is_signed_out_when_redis_dies_or_starts_anew(app, redis):
+    used = cache_manager.is_shared()
+    browser = sign_in(app, "staff")
+    redis.kill()
+    assert browser.get("/account").status_code == 200
+    with transaction() as tx:
+        sessions.end_all(tx, make_cast()["staff"])
+    assert browser.get("/account").status_code == 303
+    again = sign_in(app, "staff")
+    redis.start()
+    wait_for(lambda: cache_manager.is_shared() == used, "the way back", seconds=20)
+    assert again.get("/account").status_code == 200
+    assert browser.get("/account").status_code == 303
+
+
+def test_monitoring_knows_who_is_active(app):
+    before = sessions.active_users()
+    sign_in(app, "reader")
+    assert 1 <= sessions.active_users() <= before + 1
+    assert execute_query("users", filters={"email": email_of("reader")}).data

@@ -1,6 +1,6 @@
 """What a gateway is asked, what it answers, and the six things that an error can mean."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -45,17 +45,12 @@ class SendFailed(Exception):
 
 @dataclass(frozen=True)
 class Attachment:
-    """One document. `link` is an address that works without signing in; `content` gives the bytes in pieces."""
+    """One document. `link` is an address that works without signing in; `content` is there where it is uploaded."""
 
     file_name: str
     media_type: str
-    size: int
-    link: str
-    content: Callable[[], Iterator[bytes]]
-
-    def whole(self) -> bytes:
-        """The document in memory, as mail and Meta's upload want it."""
-        return b"".join(self.content())
+    link: str = ""
+    content: bytes = b""
 
 
 @dataclass(frozen=True)

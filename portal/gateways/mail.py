@@ -91,7 +91,7 @@ class Mail:
             mail.add_alternative(message.html, subtype="html")
         for attachment in message.attachments:
             main, _, sub = attachment.media_type.partition("/")
-            mail.add_attachment(attachment.whole(), maintype=main, subtype=sub or "octet-stream",
+            mail.add_attachment(attachment.content, maintype=main, subtype=sub or "octet-stream",
                                 filename=attachment.file_name)  # fmt: skip
         return mail
 

@@ -116,7 +116,7 @@ class Meta:
         files = {
             "messaging_product": (None, "whatsapp"),
             "type": (None, attachment.media_type),
-            "file": (attachment.file_name, attachment.whole(), attachment.media_type),
+            "file": (attachment.file_name, attachment.content, attachment.media_type),
         }
         try:
             answer = self._asked("media", files=files)

@@ -179,6 +179,8 @@ def _check(message: NewMessage, body: str) -> None:
     longest = LONGEST_WHATSAPP if message.channel == "whatsapp" else LONGEST_EMAIL
     if not message.to:
         raise Refused("The message has no recipient.")
+    if message.channel == "whatsapp" and len(message.document_ids) > 1:
+        raise Refused("One WhatsApp message carries one document. Send the others as messages of their own.")
     if not body.strip() and not message.document_ids:
         raise Refused("The message has no text.", field="text")
     if len(body) > longest:

@@ -10,7 +10,7 @@ from portal.formats import now
 from portal.gateways.channels import gateway_for
 from portal.gateways.interface import Gateway, Outgoing, SendFailed, Template
 from portal.outbox import delivery, queries, wording
-from portal.outbox.tasks import outcomes, reconciling
+from portal.outbox.tasks import documents, outcomes, reconciling
 from task_queue import Postpone, pace, task
 
 Row = dict[str, Any]
@@ -82,8 +82,6 @@ def _send(message: Row, gateway: Gateway, outgoing: Outgoing, token: str, attemp
 
 def _outgoing(message: Row, gateway: Gateway, *, as_template: bool) -> Outgoing:
     """The message as the gateway takes it. Raises Refused for what can never be sent."""
-    if message["document_ids"] and gateway.capabilities.media == "none":
-        raise Refused("This way of sending takes no documents.")
     template = None
     if as_template:
         names = message["template_variables"] or []
@@ -93,5 +91,6 @@ def _outgoing(message: Row, gateway: Gateway, *, as_template: bool) -> Outgoing:
     return Outgoing(
         own_id="", to=message["recipient"], text=message["body"], subject=message["subject"] or "",
         html=message["html_body"] or "", template=template, expires_at=message["expires_at"],
+        attachments=documents.attached(message, gateway.capabilities),
         may_unsubscribe=message["purpose"] == "marketing",
     )  # fmt: skip

@@ -33,6 +33,13 @@ class Verdict:
     blocks: Literal["unreachable", "stop", "promotions"] = "unreachable"
 
 
+def as_reported(verdict: Verdict) -> Verdict:
+    """The same error in a report about a message that was taken: its attempt is over, so nothing is unclear."""
+    if verdict.kind == Kind.UNCLEAR:
+        return Verdict(Kind.RETRY, verdict.sentence, wait=600, tries=3)
+    return verdict
+
+
 class SendFailed(Exception):
     """A message was not accepted, or nobody knows. `retry_after` is what the provider asked for, in seconds."""
 

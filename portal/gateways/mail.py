@@ -5,6 +5,7 @@ import smtplib
 import ssl
 from collections.abc import Mapping
 from datetime import datetime
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -43,6 +44,7 @@ UNKNOWN_MAILBOX = Verdict(Kind.SUPPRESS, NO_MAILBOX)
 BY_FIRST_DIGIT = {4: Verdict(Kind.RETRY, LATER, wait=300, tries=12), 5: Verdict(Kind.PERMANENT, REFUSED)}
 NO_CONNECTION = Verdict(Kind.RETRY, NO_SERVER, wait=30, tries=50)
 WITHOUT_TLS = Verdict(Kind.CHANNEL, NO_TLS)
+UNWRITABLE = Verdict(Kind.PERMANENT, "No mail can be written to this address. Please check it.")
 CUT_OFF = Verdict(Kind.UNCLEAR, "The connection to the mail server broke after the mail was handed over.")
 
 
@@ -58,7 +60,10 @@ class Mail:
 
     def send(self, message: Outgoing) -> Accepted:
         """Hands one mail to the server. Raises SendFailed."""
-        mail = self.written(message)
+        try:
+            mail = self.written(message)
+        except (ValueError, IndexError, MessageError) as error:
+            raise SendFailed(UNWRITABLE, type(error).__name__) from error
         try:
             with self._connected() as server:
                 _answered(server.mail(self._sender, _mail_options(server, mail)))
@@ -81,7 +86,8 @@ class Mail:
         mail = EmailMessage(policy=SMTP)
         mail["From"] = self._sender
         mail["To"] = Address(addr_spec=message.to)
-        mail["Subject"] = message.subject or "Message from your insurance agency"
+        # A line end in a subject would begin another header.
+        mail["Subject"] = " ".join(message.subject.split()) or "Message from your insurance agency"
         mail["Date"] = format_datetime(now())
         mail["Message-ID"] = f"<message-{message.own_id.split('.')[0]}@{self._sender.rpartition('@')[2]}>"
         if message.may_unsubscribe:

@@ -16,6 +16,7 @@ from portal.gateways.interface import (
     SendFailed,
     Template,
     Verdict,
+    as_reported,
 )
 
 GRAPH = "https://graph.facebook.com"
@@ -100,8 +101,8 @@ class Meta:
 
     def judge(self, code: str) -> Verdict:
         """What an error means that came in a status report."""
-        verdict = ERRORS.get(code, Verdict(Kind.PERMANENT, f"WhatsApp reported error {code or 'without code'}."))
-        return Verdict(Kind.RETRY, verdict.sentence, wait=600, tries=3) if verdict.kind == Kind.UNCLEAR else verdict
+        unknown = Verdict(Kind.PERMANENT, f"WhatsApp reported error {code or 'without code'}.")
+        return as_reported(ERRORS.get(code, unknown))
 
     def ask(self, provider_id: str) -> Report | None:
         """Meta cannot be asked."""

@@ -16,7 +16,7 @@ from twilio.rest import Client
 from config import Settings
 from portal.formats import now
 from portal.gateways import http
-from portal.gateways.interface import Accepted, Capabilities, Kind, Outgoing, Report, SendFailed, Verdict
+from portal.gateways.interface import Accepted, Capabilities, Kind, Outgoing, Report, SendFailed, Verdict, as_reported
 
 logger = logging.getLogger("twilio.http_client")
 logger.setLevel(logging.WARNING)   # at INFO it writes telephone numbers
@@ -197,13 +197,6 @@ def judge_answer(code: str, status: int) -> Verdict:
     if code in ERRORS:
         return ERRORS[code]
     return BY_STATUS.get(status) or (SERVER_ERROR if status >= 500 else REFUSED)
-
-
-def as_reported(verdict: Verdict) -> Verdict:
-    """The same error in a report about a message that was taken: its attempt is over, so nothing is unclear."""
-    if verdict.kind == Kind.UNCLEAR:
-        return Verdict(Kind.RETRY, verdict.sentence, wait=600, tries=3)
-    return verdict
 
 
 def is_public(base_url: str) -> bool:

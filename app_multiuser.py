@@ -25,6 +25,7 @@ import database_pool
 import portal.areas
 import portal.commands
 from portal import formats, web
+from portal.settings import queries as settings_queries
 from portal.staff import service as staff
 from portal.staff import views as staff_views
 from portal.web import access, limits, logs, problems, protection, templates, uploads
@@ -126,7 +127,7 @@ def _equip_templates(app: Flask) -> None:
     environment.filters.update(formats.FILTERS, initials=_initials)
     environment.globals.update(
         portal_name=PORTAL_NAME, areas=frozenset(app.blueprints), may=web.may,
-        messages=lambda: get_flashed_messages(with_categories=True))
+        messages=lambda: get_flashed_messages(with_categories=True), company=_company)
     kept = _kept_channels()
     app.context_processor(lambda: {"kept_channels": kept})
     app.context_processor(lambda: {"user": problems.user_for_page()})
@@ -140,6 +141,14 @@ def _kept_channels() -> tuple[str, ...]:
     chosen = config.settings()
     whatsapp = chosen.uses("twilio") or chosen.uses("meta")
     return (*(() if whatsapp else ("WhatsApp",)), *(() if chosen.uses("smtp") else ("E-mail",)))
+
+
+def _company() -> dict[str, Any]:
+    """Whose portal this is, for the sign-in page and for paper; nothing when the database cannot say."""
+    try:
+        return settings_queries.company()
+    except database_pool.DatabaseError:
+        return {}
 
 
 def _initials(name: str) -> str:

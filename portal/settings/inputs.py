@@ -88,6 +88,12 @@ class MergeInput(Input):
     into_id: RecordId = Field(title="Merge into")
 
 
+class VersionInput(Input):
+    """The version of the record that somebody saw when pressing a button."""
+
+    version: Version | None = None
+
+
 class CompanyInput(Input):
     """The office as it appears on what it prints and sends."""
 

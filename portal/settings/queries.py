@@ -172,6 +172,24 @@ def retention_rule(subject: str, on: date) -> Row | None:
     return next(iter(in_force(rows, on)), None)
 
 
+def company() -> Row:
+    """The agency's own data as it prints them: name, address, phone, e-mail, GSTIN and the name of its logo."""
+    stored = setting("company")
+    return stored["value"] if stored else {}
+
+
+def logo(sha256: str) -> str | None:
+    """The content of a logo in base64, or None."""
+    rows = execute_query("company_logos", columns="content", filters={"sha256_eq": sha256}, limit=1).data
+    return rows[0]["content"] if rows else None
+
+
+def history_of(key: str) -> list[Row]:
+    """Who changed a setting, the latest first: at most 50 entries of the trail."""
+    filters: Row = {"record_type_eq": "setting", "record_id_eq": key}
+    return execute_query("audit_trail", filters=filters, order="audit_id desc", limit=MOST_TWINS).data
+
+
 def setting(key: str) -> Row | None:
     """One setting with its version ({"key", "value", "version", ...}), or None when it was never saved."""
     rows = execute_query("settings", filters={"key_eq": key}, limit=1).data

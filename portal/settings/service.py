@@ -61,9 +61,18 @@ def save_setting(
     audit.record(tx, actor, "change", "setting", key, before=stored["value"] if stored else {}, after=value)
 
 
-def company_value(data: CompanyInput) -> Row:
-    """The office's own data as the setting "company" keeps it."""
-    return data.model_dump(exclude={"version"})
+def company_value(data: CompanyInput, stored: Row | None) -> Row:
+    """The office's own data as the setting "company" keeps it; the logo has a form of its own and stays."""
+    logo = stored["value"].get("logo") if stored else None
+    return {**data.model_dump(exclude={"version"}), "logo": logo}
+
+
+def revert_company(tx: Transaction, actor: audit.Actor, stored: Row, entry: Row, version: int) -> None:
+    """Gives the fields that an entry of the trail touched what they had before. Conflict as in save_setting."""
+    value = {**stored["value"], **(entry["before"] or {})}
+    if value == stored["value"]:
+        raise Refused("The agency's data are as they were before this change.")
+    save_setting(tx, actor, "company", value, stored=stored, version=version)
 
 
 def _write_master(

@@ -98,6 +98,7 @@ def _paths(client_id: str, member_id: int, policies: dict[str, int]) -> dict[str
         "trash": "/trash", "API": "/api/docs", "API tokens": "/account/tokens",
         "documents": "/documents", "documents filtered": "/documents?q=zzzz", "missing documents": "/documents/missing",
         "upload": f"/documents/upload?client_id={client_id}", "whose documents": "/documents/upload?q=me",
+        "company history": "/settings/company/history",
         "audit": "/audit", "audit filtered": "/audit?record_type=client&date_from=01/01/2026",
         "audit nothing": "/audit?user_id=999",
         "not found": "/clients/NOBODY99",

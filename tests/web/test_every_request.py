@@ -15,6 +15,7 @@ from tests.conftest import portal_settings
 # Everything that anyone may ask for. A new public view belongs here after somebody has thought about it.
 PUBLIC = {
     "/health", "/login", "/static/<path:filename>", "/favicon.ico", "/webhook", "/twilio/whatsapp", "/twilio/status",
+    "/settings/logo/<sha256>.png", "/media/<token>/<name>",
 }  # fmt: skip
 REQUIRED = {
     "X-Frame-Options": "DENY",

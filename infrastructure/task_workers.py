@@ -26,7 +26,7 @@ from infrastructure.task_store import Claimed, Outcome, TaskStore, Wanted
 
 logger = logging.getLogger("task_queue")
 POLL_WITH_LISTENER, POLL_ALONE = 5.0, 1.0  # seconds between looks when nobody woke us
-TEND_WITH_LISTENER, TEND_ALONE = 1.0, 5.0
+TEND_WITH_LISTENER, TEND_ALONE = 0.5, 5.0
 LONGEST_GROUP = 500  # outcomes written in one trip
 GIVE_WAY = 0.002  # seconds a worker runs short tasks before others get their turn
 PRUNE_EVERY = 600.0

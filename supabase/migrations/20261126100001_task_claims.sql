@@ -231,7 +231,7 @@ begin
   -- A server that restarts takes every session along: who lives takes its lock again within this second.
   with dead as (
     delete from task_workers w
-     where w.missing_since < now() - interval '1 second' or (not w.locked and w.seen_at < now() - interval '5 minutes')
+     where w.missing_since < now() - interval '800 milliseconds' or (not w.locked and w.seen_at < now() - interval '5 minutes')
     returning w.worker_id, w.locked
   ), lost as (
     select t.task_id from tasks t
@@ -257,7 +257,7 @@ begin
   return rescued;
 end $$;
 
--- Once a second from each process: renews its leases ([{"id", "token"}, ...]), shows that it lives, looks after the dead.
+-- Twice a second from each process (every five seconds where sessions are not its own): renews its leases ([{"id", "token"}, ...]), shows that it lives, looks after the dead.
 -- The answer: {"known": is the process registered, "kept": [ids], "paused": [names], "rescued": n}.
 create or replace function tend_tasks(worker integer, held text, figures text) returns jsonb
 language plpgsql volatile set search_path = public, pg_temp as $$

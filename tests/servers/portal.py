@@ -19,7 +19,8 @@ STOPS_WITHIN = 40.0
 class RunningPortal:
     """gunicorn with the project's configuration. `given` are settings; without a database it brings its own."""
 
-    def __init__(self, *, workers: int = 2, **given: str) -> None:
+    def __init__(self, *, workers: int = 2, application: str = "wsgi:application", **given: str) -> None:
+        self.application = application
         self.folder = server_folder("gunicorn")
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -41,7 +42,7 @@ class RunningPortal:
         """It answers requests."""
         with self.output.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", "-c", "gunicorn_config.py", "wsgi:application"],
+                [sys.executable, "-m", "gunicorn", "-c", "gunicorn_config.py", self.application],
                 cwd=ROOT,
                 env=self.environment,
                 stdout=output,

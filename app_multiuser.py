@@ -28,7 +28,7 @@ from portal import formats, web
 from portal.settings import queries as settings_queries
 from portal.staff import service as staff
 from portal.staff import views as staff_views
-from portal.web import access, limits, logs, problems, protection, templates, uploads
+from portal.web import access, limits, logs, problems, protection, styles, templates, uploads
 from task_queue import task_queue
 
 ROOT = pathlib.Path(__file__).resolve().parent
@@ -66,6 +66,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
             form_tokens.exempt(view)
     for command in portal.commands.COMMANDS:
         app.cli.add_command(command)
+    styles.connect(app)
     _equip_templates(app)
     access.check_every_view_declares_access(app)
     app.wsgi_app = protection.front_door(  # type: ignore[method-assign, assignment]

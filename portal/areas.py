@@ -6,6 +6,7 @@ from portal.api import views as api
 from portal.clients import views as clients
 from portal.documents import views as documents
 from portal.jobs import views as jobs
+from portal.lists import views as lists
 from portal.outbox import tasks as outbox_tasks
 from portal.outbox import views as outbox
 from portal.policies import views as policies
@@ -19,11 +20,11 @@ from portal.whatsapp_bot import tasks as whatsapp_bot_tasks
 from portal.whatsapp_bot import views as whatsapp_bot
 
 AREAS = (
-    "settings", "staff", "jobs", "clients", "documents", "outbox", "policies", "whatsapp_bot", "trash", "search",
-    "trail", "api",
+    "settings", "staff", "jobs", "lists", "clients", "documents", "outbox", "policies", "whatsapp_bot", "trash",
+    "search", "trail", "api",
 )  # fmt: skip
 _VIEWS = (
-    settings, staff, jobs, clients, documents, outbox, policies, whatsapp_bot, trash, search, trail, api,
+    settings, staff, jobs, lists, clients, documents, outbox, policies, whatsapp_bot, trash, search, trail, api,
 )  # fmt: skip
 # Imported here and nowhere else: so every process knows every task by its name.
 TASKS = (outbox_tasks, whatsapp_bot_tasks, trash_tasks)

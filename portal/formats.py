@@ -7,7 +7,7 @@ Every `show_...` and filter answers "" for None, so that templates need no test.
 import re
 import unicodedata
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -43,6 +43,11 @@ def today() -> date:
 def now() -> datetime:
     """This moment, aware and in UTC, as the database keeps it."""
     return datetime.now(UTC)
+
+
+def midnight(day: date) -> datetime:
+    """The moment at which a day begins on the office's clock, in UTC."""
+    return datetime.combine(day, time.min, OFFICE_ZONE).astimezone(UTC)
 
 
 def office_date(value: date | None) -> str:

@@ -2,13 +2,15 @@
 
 Pages continue from the last row seen (keyset) and not from a count of rows, so that page 200 costs what page 1 costs
 and nobody sees a row twice because a colleague added one. A cursor that cannot be read shows the first page.
+`at` in the address jumps: to a letter ("at=m") in a list sorted by names, to a month ("at=2026-03") in one by days.
 """
 
 import base64
 import binascii
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+import string
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
@@ -17,11 +19,16 @@ from typing import Any, Literal
 from urllib.parse import urlencode
 
 from database_pool import execute_query
+from portal.formats import MONTHS, midnight, today
 
 Kind = Literal["text", "number", "whole", "date", "time"]
 SIZES = (25, 50, 100)
 LONGEST_CURSOR = 2000
 WHOLE = re.compile(r"-?[0-9]{1,19}")
+MONTH = re.compile(r"(\d{4})-(\d{2})")
+AT_ONCE = 1000   # rows of a list that is read to its end
+MONTHS_AROUND = 13   # before and after this one, to jump to
+UNKNOWN = -1   # how many rows come before a page that was jumped to, until they are counted
 
 
 @dataclass(frozen=True)
@@ -30,7 +37,7 @@ class Sort:
 
     A column of whole numbers is of the kind "whole", one of amounts "number". `nullable` columns show their empty rows
     last in both directions. `descending` is what the first click on the heading means; `name` is the word in the web
-    address.
+    address. With `letters` (a column in small letters) one may jump to a letter.
     """
 
     name: str
@@ -40,11 +47,12 @@ class Sort:
     key_kind: Kind = "text"
     nullable: bool = False
     descending: bool = False
+    letters: bool = False
 
 
 @dataclass(frozen=True)
 class Cursor:
-    """The row a page starts behind (or, backwards, before), and how many rows come before that page."""
+    """The row a page starts behind (or, backwards, before), and how many rows come before that page (or UNKNOWN)."""
 
     backwards: bool
     value: Any
@@ -70,8 +78,19 @@ class Listing:
 
     def link(self, **changes: str | int | None) -> str:
         """The address of this list with some parameters changed ("" takes one out), starting at the first page."""
-        wanted = {**self.parameters, "cursor": "", **{name: str(value or "") for name, value in changes.items()}}
+        given = {name: str(value or "") for name, value in changes.items()}
+        wanted = {**self.parameters, "cursor": "", "at": "", **given}
         return "?" + urlencode({name: value for name, value in wanted.items() if value})
+
+    def places(self) -> list[tuple[str, str]]:
+        """Letters or months to jump to, as (word of the address, label); none where the sort is by amounts."""
+        if self.sort.letters:
+            return [(letter, letter.upper()) for letter in string.ascii_lowercase]
+        if self.sort.kind not in ("date", "time"):
+            return []
+        this = today().year * 12 + today().month - 1
+        months = [divmod(this + away, 12) for away in range(-MONTHS_AROUND, MONTHS_AROUND + 1)]
+        return [(f"{year}-{month + 1:02d}", f"{MONTHS[month][:3]} {year % 100:02d}") for year, month in months]
 
     def heading_link(self, name: str) -> str:
         """Where a click on a column's heading leads: its own first direction, then the other."""
@@ -115,32 +134,58 @@ def listing(arguments: Mapping[str, str], sorts: Sequence[Sort], *, size: int = 
         sorts=sorts,
         parameters=parameters,
         size=int(wanted_size) if wanted_size in map(str, SIZES) else size,
-        cursor=_read_cursor(parameters.get("cursor", ""), sort, descending),
+        cursor=_read_cursor(parameters.get("cursor", ""), sort, descending)
+        or _read_place(parameters.get("at", ""), sort, descending),
     )
 
 
 def read_page(
-    relation: str, wanted: Listing, *, filters: Mapping[str, Any] | None = None, columns: str = "*", count: bool = True
+    relation: str,
+    wanted: Listing,
+    *,
+    filters: Mapping[str, Any] | None = None,
+    columns: str = "*",
+    count: bool = True,
+    total: int | None = None,
 ) -> Page:
     """The page of a table or view that `wanted` asks for; `columns` must contain the sort's column and key.
 
-    One query for the first page, two for others where the total is wanted. A page left empty shows the first.
+    One query for the first page, two for others where the total is wanted and the caller does not know it already
+    (`total`). A page left empty shows the first.
     """
     cursor = wanted.cursor
+    jumped = cursor is not None and cursor.start == UNKNOWN
     result = execute_query(
         relation,
         columns=columns,
         filters=page_filters(wanted, filters),
         order=page_order(wanted),
         limit=wanted.size + 1,
-        count=count and cursor is None,
+        count=jumped or (count and total is None and cursor is None),
     )
     if cursor is None:
-        return _page(wanted, result.data, result.count if count else None)
+        return _page(wanted, result.data, total if total is not None else result.count if count else None)
     if not result.data:
-        return read_page(relation, replace(wanted, cursor=None), filters=filters, columns=columns, count=count)
-    counted = execute_query(relation, columns=wanted.sort.key, filters=filters, limit=1, count=True) if count else None
-    return _page(wanted, result.data, counted.count if counted else None)
+        first = replace(wanted, cursor=None)
+        return read_page(relation, first, filters=filters, columns=columns, count=count, total=total)
+    if total is None and (count or jumped):
+        total = execute_query(relation, columns=wanted.sort.key, filters=filters, limit=1, count=True).count
+    if jumped:
+        wanted = replace(wanted, cursor=replace(cursor, start=max(0, (total or 0) - (result.count or 0))))
+    return _page(wanted, result.data, total)
+
+
+def read_all(
+    relation: str, wanted: Listing, *, filters: Mapping[str, Any] | None = None, columns: str = "*"
+) -> Iterator[dict[str, Any]]:
+    """Every row of a list in its order, page after page, so that a long one needs no memory."""
+    wanted = replace(wanted, size=AT_ONCE, cursor=None)
+    while True:
+        page = read_page(relation, wanted, filters=filters, columns=columns, count=False)
+        yield from page.rows
+        if not page.next_cursor:
+            return
+        wanted = replace(wanted, cursor=_read_cursor(page.next_cursor, wanted.sort, wanted.descending))
 
 
 def page_filters(wanted: Listing, filters: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -185,7 +230,7 @@ def _page(wanted: Listing, found: list[dict[str, Any]], total: int | None) -> Pa
         has_next, has_previous = True, more
     else:
         start = cursor.start if cursor else 0
-        has_next, has_previous = more, cursor is not None
+        has_next, has_previous = more, start > 0
     return Page(
         rows=rows,
         listing=wanted,
@@ -240,6 +285,25 @@ def _read_cursor(text: str, sort: Sort, descending: bool) -> Cursor | None:
         return Cursor(backwards, None if value is None else read_value(value), read_key(key), start)
     except (ValueError, TypeError, binascii.Error, InvalidOperation, OverflowError, RecursionError):
         return None
+
+
+def _read_place(text: str, sort: Sort, descending: bool) -> Cursor | None:
+    """The place before a letter or month; going down, before what follows it. Keys are never below 0 or ""."""
+    value: Any = None
+    if sort.letters and text.lower() in string.ascii_lowercase and len(text) == 1:
+        value = chr(ord(text.lower()) + descending)
+        if value not in string.ascii_lowercase:
+            return None
+    elif sort.kind in ("date", "time") and (month := MONTH.fullmatch(text)):
+        months = int(month[1]) * 12 + int(month[2]) - 1 + descending
+        if not 1900 * 12 <= months < 2200 * 12 or not 1 <= int(month[2]) <= 12:
+            return None
+        value = date(months // 12, months % 12 + 1, 1)
+        if sort.kind == "time":
+            value = midnight(value)
+    if value is None:
+        return None
+    return Cursor(False, value, 0 if sort.key_kind == "whole" else "", UNKNOWN)
 
 
 def _read_text(value: str) -> str:

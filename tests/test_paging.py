@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from database_pool import execute_query
+from portal import paging
 from portal.clients.queries import SORTS as CLIENTS
 from portal.paging import SIZES, Sort, listing, page_filters, page_order, read_page
 from portal.policies.queries import SORTS as POLICIES
@@ -209,3 +210,57 @@ def test_a_sort_that_is_never_empty_gives_the_index_a_place_to_start():
     cursor = packed(["number", False, 25, "7", "7"])
     filters = page_filters(listing({"sort": "number", "cursor": cursor}, SORTS), {"name_ilike": "a%"})
     assert filters["agent_id_gte"] == Decimal(7) and filters["name_ilike"] == "a%"
+
+
+def test_a_letter_leads_to_the_first_name_that_begins_with_it_or_a_later_one(by_letter):
+    page = read_page("client_list", listing({"sort": "name", "at": "m"}, CLIENTS, size=25), filters=by_letter)
+    assert [row["name"] for row in page.rows] == ["Mira", "Zoya"]
+    assert (page.start, page.total) == (2, 4)
+    before = read_page("client_list", listing(dict(parse_qsl(page.previous_link[1:])), CLIENTS), filters=by_letter)
+    assert [row["name"] for row in before.rows] == ["Asha", "Kavita"]
+
+
+def test_a_letter_works_downwards_too(by_letter):
+    page = read_page("client_list", listing({"sort": "-name", "at": "k"}, CLIENTS, size=25), filters=by_letter)
+    assert [row["name"] for row in page.rows] == ["Kavita", "Asha"]
+    assert (page.start, page.total) == (2, 4)
+
+
+@pytest.mark.parametrize(("at", "ids"), [("2026-03", ["JM2", "JM3"]), ("2026-02", ["JM2", "JM3"]), ("2025-12", "all")])
+def test_a_month_leads_to_its_first_day(by_letter, at, ids):
+    sort = Sort("added", "created_at", "client_id", kind="time")
+    page = read_page("client_list", listing({"at": at}, [sort], size=25), filters=by_letter)
+    found = [row["client_id"] for row in page.rows]
+    assert found == (["JM0", "JM1", "JM2", "JM3"] if ids == "all" else ids)
+    assert page.start == 4 - len(found)
+
+
+@pytest.mark.parametrize("at", ["", "mm", "1", "é", "2026-13", "2026-00", "0000-01", "9999-12", "' or 1=1"])
+def test_a_place_that_does_not_exist_is_the_first_page(by_letter, at):
+    for sort in (CLIENTS[0], Sort("added", "created_at", "client_id", kind="time")):
+        assert read_page("client_list", listing({"at": at}, [sort]), filters=by_letter).start == 0
+
+
+def test_a_jump_past_the_end_shows_the_first_page(by_letter):
+    others = {**by_letter, "name_neq": "Zoya"}
+    page = read_page("client_list", listing({"sort": "name", "at": "z"}, CLIENTS), filters=others)
+    assert page.start == 0 and len(page.rows) == 3
+
+
+def test_a_list_is_read_to_its_end_in_its_order(monkeypatch):
+    monkeypatch.setattr(paging, "AT_ONCE", 7)
+    for word in ("name", "-email"):
+        wanted = listing({"sort": word}, SORTS)
+        rows = [row["agent_id"] for row in paging.read_all("agents", wanted)]
+        assert rows == [row["agent_id"] for row in execute_query("agents", order=page_order(wanted)).data]
+
+
+@pytest.fixture(scope="module")
+def by_letter(agents):
+    """Four clients, one of each name, added in the order of their ids: two in January and two in March 2026."""
+    names = {"JM0": "Zoya", "JM1": "Asha", "JM2": "Mira", "JM3": "Kavita"}
+    moments = ("2026-01-05T10:00:00Z", "2026-01-31T18:29:00Z", "2026-02-28T18:31:00Z", "2026-03-09T10:00:00Z")
+    rows = [{"client_id": client_id, "name": name, "created_at": moment}
+            for (client_id, name), moment in zip(names.items(), moments, strict=True)]
+    execute_query("clients", "insert", data=rows)
+    return {"client_id_in": list(names)}

@@ -1,18 +1,19 @@
 """Questions about clients and their members."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from database_pool import execute_query
 from portal.clients.inputs import ClientFilter
 from portal.inputs import search_query
-from portal.paging import Listing, Page, Sort, read_page
+from portal.lists.queries import MOST_AT_ONCE
+from portal.paging import Listing, Page, Sort, read_all, read_page
 
 Row = dict[str, Any]
 
 SORTS = (
-    Sort("name", "name_key", "client_id"),
+    Sort("name", "name_key", "client_id", letters=True),
     Sort("id", "client_id", "client_id"),
     Sort("city", "city", "client_id", nullable=True),
     Sort("policies", "live_policies", "client_id", kind="whole", descending=True),
@@ -23,6 +24,10 @@ SORTS = (
 MOST_CHOICES = 1000
 MOST_POLICIES = 200
 MOST_MEMBERS = 500
+LISTED = (
+    "client_id, client_type, name, name_key, phone, email, city, group_name, agent_name, whatsapp_opt_in, "
+    "created_at, deleted_at, version, members, live_policies, gross_premium, next_due"
+)
 MEMBER = "member_id, client_id, name, relation, date_of_birth, gender, phone, nominee, version, deleted_at"
 NOTHING: dict[str, Any] = {"client_id_eq": ""}
 
@@ -37,11 +42,27 @@ class Choices:
 
 def page_of_clients(wanted: Listing, narrowed: ClientFilter) -> Page:
     """One page of the clients that match, without those in the trash (or those alone)."""
-    columns = (
-        "client_id, client_type, name, name_key, phone, email, city, group_name, agent_name, whatsapp_opt_in, "
-        "created_at, deleted_at, version, live_policies, gross_premium, next_due"
-    )
-    return read_page("client_list", wanted, filters=filters_of(narrowed), columns=columns)
+    return read_page("client_list", wanted, filters=filters_of(narrowed), columns=LISTED)
+
+
+def every_client(wanted: Listing, filters: Row) -> Iterator[Row]:
+    """All clients that the filters hold, in the order of the list, with `to_note` as one text."""
+    rows = read_all("client_list", wanted, filters=filters, columns=LISTED)
+    return ({**row, "to_note": to_note(row)} for row in rows)
+
+
+def to_note(row: Row) -> str:
+    """What is missing of a client, as the list shows it."""
+    missing = [("No phone", row["phone"]), ("No e-mail", row["email"]), ("No consent", row["whatsapp_opt_in"])]
+    return ", ".join(word for word, there in missing if not there)
+
+
+def all_clients(filters: Row) -> list[Row]:
+    """Id, name, agent and version of the clients that the filters hold, at most one more than may change at once."""
+    columns = "client_id, name, agent_id"
+    return execute_query(
+        "client_list", columns=columns, filters=filters, order="client_id", limit=MOST_AT_ONCE + 1
+    ).data
 
 
 def filters_of(narrowed: ClientFilter) -> dict[str, Any]:

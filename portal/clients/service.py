@@ -11,6 +11,8 @@ from portal.clients.inputs import ClientInput, MemberInput, NewClientInput
 from portal.errors import Refused
 from portal.formats import now
 from portal.inputs import WORD_BREAKS
+from portal.lists.queries import MOST_AT_ONCE
+from portal.lists.service import TOO_MANY
 
 Row = dict[str, Any]
 
@@ -69,6 +71,20 @@ def change_client(tx: Transaction, actor: audit.Actor, stored: Row, data: Client
         expect=1,
     )
     audit.record(tx, actor, "change", "client", client_id, client_id=client_id, before=stored, after=values)
+
+
+def assign_agent(tx: Transaction, actor: audit.Actor, rows: list[Row], agent_id: int | None) -> int:
+    """Gives clients (rows with client_id and agent_id) an agent, and answers how many that changes."""
+    if len(rows) > MOST_AT_ONCE:
+        raise Refused(TOO_MANY)
+    changing = [row for row in rows if row["agent_id"] != agent_id]
+    if changing:
+        values: Row = {"agent_id": agent_id, "updated_by": actor.user_id}
+        tx.update("clients", values, filters={"client_id_in": [row["client_id"] for row in changing]})
+    for row in changing:
+        client_id, after = row["client_id"], {"agent_id": agent_id}
+        audit.record(tx, actor, "change", "client", client_id, client_id=client_id, before=row, after=after)
+    return len(changing)
 
 
 def delete_client(tx: Transaction, actor: audit.Actor, stored: Row, version: int) -> None:

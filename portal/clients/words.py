@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from portal.lists.service import Column
+
 Row = dict[str, Any]
 
 CLIENT_LABELS = {
@@ -35,6 +37,19 @@ MEMBER_LABELS = {
     "phone": "Phone",
     "nominee": "Nominee",
 }
+COLUMNS = (
+    Column("phone", "Phone", "phone"),
+    Column("email", "E-mail", "email", at_first=False),
+    Column("city", "City", "city"),
+    Column("group", "Group", "group_name", at_first=False),
+    Column("members", "Members", "members", at_first=False),
+    Column("policies", "Live policies", "live_policies"),
+    Column("gross", "Gross a year", "gross_premium"),
+    Column("due", "Next expiry", "next_due"),
+    Column("agent", "Agent", "agent_name"),
+    Column("added", "Added", "created_at", at_first=False),
+    Column("note", "To note", "to_note"),
+)
 COMMISSION = ("commission_rate", "commission_amount", "commission_received")
 VERBS = {
     "add": "added",

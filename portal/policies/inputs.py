@@ -25,7 +25,7 @@ from portal.inputs import (
 Line = Literal["health", "motor", "fire", "life", "travel", "other"]
 BusinessType = Literal["new", "renewal", "roll over"]
 WaitingFor = Literal["payment", "policy document", "inspection", "KYC", "proposal"]
-View = Literal["all", "live", "expiring", "overdue", "unpaid", "pending", "ended"]
+View = Literal["all", "live", "expiring", "week", "overdue", "unpaid", "pending", "waiting", "issued", "ended"]
 
 VehicleClass = Literal["private car", "two-wheeler", "goods carriage", "passenger carriage", "miscellaneous"]
 MotorCover = Literal["package", "own damage only", "third party only"]
@@ -239,6 +239,12 @@ class VersionInput(Input):
     version: Version
 
 
+class AssignmentInput(Input):
+    """Whose policies the ticked ones shall be; without an agent, nobody's."""
+
+    agent_id: RecordId | None = Field(None, title="Agent")
+
+
 class PolicyFilter(Input):
     """What the list of policies may be narrowed by."""
 
@@ -250,3 +256,5 @@ class PolicyFilter(Input):
     line: Line | None = None
     date_from: OfficeDate | None = None
     date_to: OfficeDate | None = None
+    start_from: OfficeDate | None = None
+    start_to: OfficeDate | None = None

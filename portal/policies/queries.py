@@ -1,19 +1,23 @@
 """Questions about policies: the list with its views, one term with everything about it, its chain of terms."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
 from database_pool import call_function, execute_query
+from portal.formats import midnight
 from portal.inputs import LARGEST_ID, search_query
-from portal.paging import Listing, Page, Sort, read_page
+from portal.lists.queries import MOST_AT_ONCE
+from portal.paging import Listing, Page, Sort, read_all, read_page
 from portal.policies.inputs import PolicyFilter
 
 Row = dict[str, Any]
 EXPIRING_DAYS = 30
+WEEK = 7   # days before the end in which a renewal is today's work
+PATIENCE = 3   # days that papers may take before somebody asks for them
 # Clients whose policies a search by name looks at; who types one letter gets these and the hint to type more.
 MOST_CLIENTS = 100
 MOST_PERSONS = 100
@@ -84,6 +88,9 @@ def sorts_of(view: str) -> list[Sort]:
         "unpaid": "due",
         "live": "due",
         "pending": "added",
+        "waiting": "added",
+        "week": "due",
+        "issued": "start",
         "all": "start",
     }.get(view, "end")
     names = [first, *(name for name in ("end", "start", "gross") if name != first)]
@@ -101,6 +108,10 @@ def filters_of(wanted: PolicyFilter, today: date) -> dict[str, Any]:
         filters["policy_to_gte"] = wanted.date_from
     if wanted.date_to:
         filters["policy_to_lte"] = wanted.date_to
+    if wanted.start_from:
+        filters["policy_from_gte"] = wanted.start_from
+    if wanted.start_to:
+        filters["policy_from_lte"] = wanted.start_to
     if wanted.q:
         words = search_query(wanted.q)
         filters["or"] = _found_by(words) if words else [{"policy_id_eq": 0}]
@@ -117,9 +128,17 @@ def _view_filters(view: str, today: date) -> dict[str, Any]:
             "due_on_gte": today,
             "due_on_lte": today + timedelta(days=EXPIRING_DAYS),
         },
+        "week": {
+            "state_eq": "live",
+            "one_time_eq": False,
+            "due_on_gte": today,
+            "due_on_lte": today + timedelta(days=WEEK),
+        },
         "overdue": {"state_eq": "live", "one_time_eq": False, "due_on_lt": today},
         "unpaid": {"state_eq": "live", "payment_date_is": None},
         "pending": {"state_eq": "pending"},
+        "waiting": {"state_eq": "pending", "created_at_lt": midnight(today - timedelta(days=PATIENCE))},
+        "issued": {"state_in": ["live", "renewed", "lost", "cancelled"]},
         "ended": {"state_in": ["renewed", "lost", "cancelled"]},
     }
     return views[view]
@@ -140,9 +159,22 @@ def _found_by(words: str) -> list[dict[str, Any]]:
     return found
 
 
-def page_of_policies(wanted: Listing, filters: Mapping[str, Any]) -> Page:
-    """One page of the list."""
-    return read_page("policy_list", wanted, filters=filters, count=False)
+def page_of_policies(wanted: Listing, filters: Mapping[str, Any], total: int | None = None) -> Page:
+    """One page of the list; `total` is how many policies match, where that is known."""
+    return read_page("policy_list", wanted, filters=filters, count=False, total=total)
+
+
+def every_policy(wanted: Listing, filters: Mapping[str, Any]) -> Iterator[Row]:
+    """All policies that the filters hold, in the order of the list."""
+    return read_all("policy_list", wanted, filters=filters)
+
+
+def all_policies(filters: Mapping[str, Any]) -> list[Row]:
+    """Id, number, client and agent of the policies that the filters hold, at most one more than may change at once."""
+    columns = "policy_id, policy_number, client_id, client_name, agent_id"
+    return execute_query(
+        "policy_list", columns=columns, filters=filters, order="policy_id", limit=MOST_AT_ONCE + 1
+    ).data
 
 
 def totals(filters: Mapping[str, Any]) -> Totals:

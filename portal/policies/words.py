@@ -1,5 +1,7 @@
 """What the office calls the lines, views, states and fields of policies."""
 
+from portal.lists.service import Column
+
 LINES = {
     "health": "Health",
     "motor": "Motor",
@@ -20,9 +22,12 @@ VIEWS = {
     "all": "All",
     "live": "Live",
     "expiring": "Expiring in 30 days",
+    "week": "Due in 7 days",
     "overdue": "In grace or overdue",
     "unpaid": "Payment pending",
     "pending": "Pending papers",
+    "waiting": "Waiting over 3 days",
+    "issued": "Issued",
     "ended": "Renewed or ended",
 }
 # What a view without any policy says.
@@ -30,11 +35,28 @@ NOTHING_THERE = {
     "all": "There is no policy yet.",
     "live": "No policy is live.",
     "expiring": "No policy expires in the next 30 days.",
+    "week": "No policy is due in the next 7 days.",
     "overdue": "No policy is overdue. Everything that ended was renewed or marked as lost.",
     "unpaid": "Every live policy is paid.",
     "pending": "No policy is waiting for papers.",
+    "waiting": "No policy has waited for papers for more than 3 days.",
+    "issued": "No policy has been issued yet.",
     "ended": "No policy has been renewed, lost or cancelled.",
 }
+COLUMNS = (
+    Column("client", "Client", "client_name"),
+    Column("insurer", "Insurer", "insurer_name"),
+    Column("product", "Product", "product_name"),
+    Column("agent", "Agent", "agent_name", at_first=False),
+    Column("kind", "Business", "business_type", at_first=False),
+    Column("insured", "Sum insured", "sum_insured", at_first=False),
+    Column("start", "Start", "policy_from"),
+    Column("end", "End", "policy_to"),
+    Column("gross", "Gross", "gross_premium"),
+    Column("commission", "Commission", "commission_amount", at_first=False, permission="commission.read"),
+    Column("paid", "Paid on", "payment_date", at_first=False),
+    Column("status", "Status", "status"),
+)
 STATUS_CHIPS = {
     "active": "ok",
     "expiring soon": "warn",

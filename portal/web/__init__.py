@@ -22,7 +22,7 @@ from portal.web.access import (
 )
 from portal.web.forms import SubmittedForm, prefilled, submitted
 from portal.web.limits import limited
-from portal.web.pages import conflict_page, flash, not_found, redirect_home, redirect_to, render
+from portal.web.pages import conflict_page, csv_download, flash, not_found, redirect_home, redirect_to, render
 from portal.web.problems import problem
 from portal.web.uploads import takes_files
 
@@ -33,6 +33,7 @@ __all__ = [
     "asked_by_htmx",
     "begin_session",
     "conflict_page",
+    "csv_download",
     "current_user",
     "end_session",
     "flash",

@@ -1,6 +1,6 @@
 """What a view answers with: pages, redirects, short messages, the page of two versions."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from flask import Response, make_response, redirect, render_template, request, url_for
@@ -8,6 +8,7 @@ from flask import flash as flask_flash
 from werkzeug.wrappers import Response as BaseResponse
 
 from portal.errors import NotFound
+from portal.tables import csv_lines
 from portal.web.access import safe_next
 from portal.web.forms import SubmittedForm, prefilled
 
@@ -28,6 +29,13 @@ def render(template: str, status: int = 200, **context: Any) -> Response:
 def wants_main_part() -> bool:
     """Whether htmx asks for what stands in <main> and for nothing around it."""
     return request.headers.get("HX-Request-Type") == "partial" and request.headers.get("HX-Target") == "main#main"
+
+
+def csv_download(name: str, headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> Response:
+    """A CSV file that is sent while its rows are read, none of whose cells is a formula."""
+    response = Response(csv_lines(headings, rows), mimetype="text/csv")
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
 
 
 def redirect_to(endpoint: str, **values: Any) -> BaseResponse:

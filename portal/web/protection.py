@@ -152,7 +152,7 @@ def _protect(response: Response) -> Response:
         response.headers["Strict-Transport-Security"] = STRICT_TRANSPORT
     if "request_id" in g:
         response.headers["X-Request-ID"] = g.request_id
-    if request.endpoint == "static" and response.status_code in (200, 206, 304):
+    if request.endpoint in ("static", "styles") and response.status_code in (200, 206, 304):
         lasting = "max-age=31536000, immutable" if "v" in request.args else "max-age=300"
         response.headers["Cache-Control"] = f"public, {lasting}"
     elif "Cache-Control" not in response.headers:

@@ -92,15 +92,11 @@ const boxes = (form) => all("input[name=chosen]", form)
 function recount(form) {
   const rows = boxes(form), ticked = rows.filter((box) => box.checked).length
   const whole = one("[data-choose-page]", form), everything = one("input[name=everything]", form)
-  const offer = everything?.closest("label")
   if (whole) {
     whole.checked = ticked > 0 && ticked === rows.length
     whole.indeterminate = ticked > 0 && ticked < rows.length
   }
-  if (offer) {
-    offer.hidden = ticked < rows.length
-    if (offer.hidden) everything.checked = false
-  }
+  if (everything && ticked < rows.length) everything.checked = false
   const count = everything?.checked ? Number(form.dataset.bulk) : ticked
   one("[data-count]", form).textContent = `${count.toLocaleString("en-IN")} selected`
 }

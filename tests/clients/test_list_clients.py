@@ -152,6 +152,7 @@ def test_no_page_of_a_client_asks_more_than_six_questions(app, colleague, path, 
 
 
 def test_an_office_without_clients_is_shown_how_to_begin(clerk):
+    execute_query("policies", "update", filters={"client_id_like": "%"}, data={"deleted_at": formats.now()})
     execute_query("clients", "update", filters={"client_id_like": "%"}, data={"deleted_at": formats.now()})
     page = clerk.get("/clients").text
     assert "No clients yet" in page and "Add the first client" in page

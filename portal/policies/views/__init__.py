@@ -1,6 +1,6 @@
-"""Pages of policies: `reading` shows them, `writing` adds and changes them, `terms` renews and ends them."""
+"""Pages of policies: `browsing` lists, `reading` shows one, `writing` adds and changes, `terms` renews and ends."""
 
-from portal.policies.views import reading, terms, writing
+from portal.policies.views import browsing, reading, terms, writing
 from portal.policies.views.routes import blueprint
 
-__all__ = ["blueprint", "reading", "terms", "writing"]
+__all__ = ["blueprint", "browsing", "reading", "terms", "writing"]

@@ -1,46 +1,20 @@
-"""The list of policies and the page of one."""
+"""The page of one policy."""
 
 import re
-from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from flask import Response, request
+from flask import Response
 
 from portal.formats import office_date, today
-from portal.inputs import lenient
-from portal.paging import listing
 from portal.policies import queries, words
 from portal.policies.clock import clock
-from portal.policies.inputs import PolicyFilter
 from portal.policies.premium import calculate
 from portal.policies.views.routes import any_policy, blueprint
-from portal.settings.queries import masters, trade_rules
+from portal.settings.queries import trade_rules
 from portal.web import may, render, requires
 
 ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-
-
-@blueprint.get("/policies")
-@requires("policies.read")
-def index() -> Response:
-    """The list of policies: a view, narrowed by what the address says, page by page, with count and sum."""
-    arguments = request.args.to_dict()
-    wanted = lenient(PolicyFilter, arguments)
-    filters = queries.filters_of(wanted, today())
-    totals = queries.totals(filters)
-    page = queries.page_of_policies(listing(arguments, queries.sorts_of(wanted.view)), filters)
-    return render(
-        "policies/list.html",
-        page=replace(page, total=totals.policies),
-        totals=totals,
-        today=today(),
-        wanted=wanted,
-        masters=masters(),
-        is_narrowed=any(value is not None for name, value in wanted if name != "view"),
-        words=words,
-        client_name=page.rows[0]["client_name"] if page.rows and wanted.client_id else wanted.client_id,
-    )
 
 
 @blueprint.get("/policies/<int:policy_id>")

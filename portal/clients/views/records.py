@@ -1,11 +1,11 @@
-"""Pages of clients and their members."""
+"""One client and its members: the page, the forms, the trash."""
 
 import hashlib
 import secrets
 from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint, Response, request, url_for
+from flask import Response, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from database_pool import Conflict, ReferenceMissing, Transaction, transaction
@@ -16,17 +16,16 @@ from portal.clients.inputs import (
     LANGUAGES,
     RELATIONS,
     ChangedClientInput,
-    ClientFilter,
     MemberInput,
     NewClientInput,
     NewMemberInput,
     VersionInput,
 )
+from portal.clients.views.routes import blueprint
 from portal.clients.words import CLIENT_LABELS, MEMBER_LABELS, told
 from portal.errors import Refused
 from portal.formats import show_phone
-from portal.inputs import LARGEST_ID, lenient
-from portal.paging import listing
+from portal.inputs import LARGEST_ID
 from portal.settings.queries import masters
 from portal.web import (
     SubmittedForm,
@@ -43,30 +42,9 @@ from portal.web import (
     submitted,
 )
 
-blueprint = Blueprint("clients", __name__, url_prefix="/clients")
 Row = dict[str, Any]
 
 IN_THE_TRASH = "A colleague moved this client to the trash meanwhile. Restore it in another tab, then save here again."
-
-
-@blueprint.get("/")
-@requires("clients.read")
-def browse() -> Response:
-    """The list of clients, narrowed, sorted and paged by the address."""
-    arguments = request.args.to_dict()
-    narrowed = lenient(ClientFilter, arguments)
-    page = queries.page_of_clients(listing(arguments, queries.SORTS), narrowed)
-    choices = queries.choices()
-    return render(
-        "clients/list.html",
-        page=page,
-        narrowed=narrowed,
-        form=prefilled({**narrowed.model_dump(), "sort": page.listing.sort_word}),
-        cities=[(city, city) for city in choices.cities],
-        groups=[(group, group) for group in choices.groups],
-        agents=[(agent["id"], agent["name"]) for agent in masters().agents],
-        client_types=CLIENT_TYPES,
-    )
 
 
 @blueprint.get("/new")

@@ -1,0 +1,1 @@
+"""What all lists of the portal have in common: saved views, chosen columns, rows ticked for one action."""

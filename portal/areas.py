@@ -10,6 +10,8 @@ from portal.lists import views as lists
 from portal.outbox import tasks as outbox_tasks
 from portal.outbox import views as outbox
 from portal.policies import views as policies
+from portal.renewals import tasks as renewals_tasks
+from portal.renewals import views as renewals
 from portal.search import views as search
 from portal.settings import views as settings
 from portal.staff import views as staff
@@ -20,14 +22,15 @@ from portal.whatsapp_bot import tasks as whatsapp_bot_tasks
 from portal.whatsapp_bot import views as whatsapp_bot
 
 AREAS = (
-    "settings", "staff", "jobs", "lists", "clients", "documents", "outbox", "policies", "whatsapp_bot", "trash",
-    "search", "trail", "api",
+    "settings", "staff", "jobs", "lists", "clients", "documents", "outbox", "policies", "renewals", "whatsapp_bot",
+    "trash", "search", "trail", "api",
 )  # fmt: skip
 _VIEWS = (
-    settings, staff, jobs, lists, clients, documents, outbox, policies, whatsapp_bot, trash, search, trail, api,
+    settings, staff, jobs, lists, clients, documents, outbox, policies, renewals, whatsapp_bot, trash, search, trail,
+    api,
 )  # fmt: skip
 # Imported here and nowhere else: so every process knows every task by its name.
-TASKS = (outbox_tasks, whatsapp_bot_tasks, trash_tasks)
+TASKS = (outbox_tasks, renewals_tasks, whatsapp_bot_tasks, trash_tasks)
 
 
 def blueprints() -> list[Any]:

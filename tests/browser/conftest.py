@@ -52,7 +52,23 @@ def agency(portal: RunningPortal) -> Agency:
     live = execute_query("policies", columns="line, policy_id", filters={"state": "live"}, order="policy_id desc").data
     policies = {row["line"]: row["policy_id"] for row in live}
     paths = _paths(client["client_id"], member["member_id"], policies)
-    return Agency(portal.url, {**paths, **_message_paths(client)})
+    return Agency(portal.url, {**paths, **_message_paths(client), **_renewal_paths(policies["motor"])})
+
+
+def _renewal_paths(policy_id: int) -> dict[str, str]:
+    """The renewal desk, and the texts of messages in the script that is hardest to set."""
+    mail = execute_query("message_templates", filters={"key": "reminder.before", "channel": "email", "language": "mr"})
+    bot = execute_query("message_templates", filters={"key": "bot.menu", "language": "gu"})
+    return {
+        "renewals": "/renewals", "renewals of no month": "/renewals?month=2031-12",
+        "renewals nothing": "/renewals?q=zzzz",
+        "renewals overdue": "/renewals?view=overdue", "renewals lost": "/renewals?view=lost",
+        "retention": "/renewals/retention", "reminder ladder": "/renewals/ladder", "renewal": f"/renewals/{policy_id}",
+        "reminder": f"/renewals/{policy_id}/reminder", "message templates": "/messages/templates",
+        "mail template": f"/messages/templates/{mail.data[0]['template_id']}",
+        "bot template": f"/messages/templates/{bot.data[0]['template_id']}",
+        "WhatsApp bot": "/whatsapp_bot", "WhatsApp bot waiting": "/whatsapp_bot?show=waiting",
+    }  # fmt: skip
 
 
 def _message_paths(client: dict[str, Any]) -> dict[str, str]:

@@ -1,0 +1,110 @@
+"""Reminders of the ladder every morning, and those that colleagues ask for in bulk."""
+
+from datetime import date
+from typing import Any
+
+from database_pool import Conflict, transaction
+from portal import audit
+from portal.formats import today
+from portal.jobs.queries import job
+from portal.policies import notices
+from portal.policies.queries import notice_facts
+from portal.renewals import queries, reminding
+from portal.renewals.reminding import Reminder
+from portal.settings.queries import setting
+from task_queue import PermanentFailure, current_task, enqueue_many, schedule, task
+
+AT_ONCE = 500
+GONE = "There is no such policy any more."
+ALREADY = "This step was noted already."
+
+schedule("renewals.note_due_reminders", daily_at="09:00")
+
+
+@task("renewals.note_due_reminders", priority=2)
+def note_due_reminders() -> dict[str, Any]:
+    """Asks for one task for each reminder that the ladder wants today. Running twice changes nothing."""
+    day, after, asked = today(), 0, 0
+    while due := queries.reminders_due(day, good_for=reminding.GOOD_FOR, after=after, limit=AT_ONCE):
+        keys = [f"reminder:{row['policy_id']}:{row['due_on']}:{row['step']}" for row in due]
+        with transaction() as tx:
+            enqueue_many(tx, "renewals.remind", due, unique_keys=keys)
+        after, asked = due[-1]["policy_id"], asked + len(due)
+    return {"reminders": asked}
+
+
+@task("renewals.remind", priority=3)
+def remind(policy_id: int, due_on: str, step: str, occasion: str, good_until: str) -> dict[str, Any]:
+    """Notes one step of the ladder, unless the policy was renewed, ended or moved to another date meanwhile."""
+    facts = notice_facts(policy_id)
+    if facts is None or facts["due_on"].isoformat() != due_on:
+        return {"skipped": GONE}
+    if reason := reminding.why_not(facts):
+        return {"skipped": reason}
+    reminder = Reminder(
+        step=step,
+        occasion=reminding.fitting(occasion, facts, today()),
+        channels=notices.ways_of_many([facts])[policy_id],
+        language=facts["language"],
+        good_until=date.fromisoformat(good_until),
+    )
+    return _note(audit.THE_PORTAL, facts, reminder)
+
+
+@task("renewals.send_reminder", priority=3)
+def send_reminder(policy_id: int, day: str) -> dict[str, Any]:
+    """Reminds the client of one policy of a bulk job: once per policy and day, whatever way it was asked for."""
+    facts = notice_facts(policy_id)
+    if facts is None:
+        raise PermanentFailure(GONE)
+    if reason := reminding.why_not(facts):
+        raise PermanentFailure(reason)
+    running, on_day = current_task(), date.fromisoformat(day)
+    reminder = Reminder(
+        step=reminding.by_hand(on_day),
+        occasion=reminding.occasion_of(facts, today()),
+        channels=_usable(facts),
+        language=facts["language"],
+        good_until=reminding.good_until(facts, today()),
+        batch_id=running.batch_id if running else None,
+    )
+    return _note(_asker(reminder.batch_id), facts, reminder)
+
+
+@task("renewals.send_notice", priority=3)
+def send_notice(policy_id: int) -> dict[str, Any]:
+    """Tells the client of one policy that it is issued, once a day."""
+    facts = notice_facts(policy_id)
+    if facts is None:
+        raise PermanentFailure(GONE)
+    running = current_task()
+    batch_id = running.batch_id if running else None
+    notice = notices.Notice("policy.issued", today(), batch_id=batch_id, priority=3)
+    with transaction() as tx:
+        sent = notices.tell(tx, _asker(batch_id), facts, _usable(facts), notice, company=setting("company"))
+    return {"messages": sent}
+
+
+def _asker(batch_id: str | None) -> audit.Actor:
+    """The colleague who started the job."""
+    found = job(batch_id) if batch_id else None
+    return audit.Actor(user_id=found["owner_id"]) if found else audit.THE_PORTAL
+
+
+def _usable(facts: dict[str, Any]) -> list[notices.Way]:
+    ways = notices.ways_of_many([facts])[facts["policy_id"]]
+    usable = [way for way in ways if not way.why_not]
+    if not usable:
+        raise PermanentFailure(" ".join(way.why_not for way in ways))
+    return usable
+
+
+def _note(actor: audit.Actor, facts: dict[str, Any], reminder: Reminder) -> dict[str, Any]:
+    if not any(not way.why_not for way in reminder.channels):
+        return {"skipped": " ".join(way.why_not for way in reminder.channels)}
+    try:
+        with transaction() as tx:
+            reminding.note(tx, actor, facts, reminder, company=setting("company"), today=today())
+    except Conflict:
+        return {"skipped": ALREADY}
+    return {"channels": [way.channel for way in reminder.channels if not way.why_not]}

@@ -1,0 +1,116 @@
+"""Many renewals at once: first what would happen, then the job; and giving them to a colleague."""
+
+import uuid
+from typing import Any
+from urllib.parse import parse_qsl
+
+from flask import Response, request
+from werkzeug.wrappers import Response as BaseResponse
+
+from database_pool import ReferenceMissing, transaction
+from portal.formats import today
+from portal.inputs import lenient
+from portal.renewals import bulk, queries, reminding, service, words
+from portal.renewals.inputs import MOST_AT_ONCE, AssignmentInput, BulkInput, RenewalFilter, SelectionInput
+from portal.renewals.views.routes import blueprint
+from portal.settings.queries import setting
+from portal.web import SubmittedForm, actor, current_user, flash, redirect_home, render, requires, submitted
+
+Answer = Response | BaseResponse
+NOTHING_CHOSEN = "Tick the policies first, or choose all that match."
+
+
+@blueprint.post("/renewals/bulk")
+@requires("policies.write")
+def choose() -> Answer:
+    """Reads the selection, and shows what the wanted action would do with it."""
+    form = submitted(SelectionInput)
+    policy_ids = _chosen(form)
+    if not policy_ids:
+        flash(NOTHING_CHOSEN, "warn")
+        return redirect_home(f"/renewals?{_address(form)}")
+    if request.form.get("action") == "assign":
+        return _assignment(policy_ids, submitted(AssignmentInput), 200)
+    return _preview(policy_ids)
+
+
+def _address(form: SubmittedForm[SelectionInput]) -> str:
+    return form.value("address").lstrip("?")[:2000]
+
+
+def _chosen(form: SubmittedForm[SelectionInput]) -> list[int]:
+    """The ticked policies; or all of the filter, resolved here and now, so that later changes do not widen it."""
+    if form.data is None:
+        return []
+    if not form.data.everything:
+        return form.data.policy_id
+    wanted = lenient(RenewalFilter, dict(parse_qsl(_address(form))))
+    return queries.ids_of(queries.filters_of(wanted, today(), current_user().user_id), MOST_AT_ONCE)
+
+
+def _preview(policy_ids: list[int]) -> Response:
+    selection = bulk.choose_for_reminders(policy_ids, today())
+    return render(
+        "renewals/remind.html",
+        selection=selection,
+        sample=_sample(selection),
+        key=uuid.uuid4().hex,
+        back=f"/renewals?{request.form.get('address', '').lstrip('?')}",
+        words=words,
+    )
+
+
+def _sample(selection: bulk.Selection) -> dict[str, Any] | None:
+    """What the first of the clients would read, on the first channel that reaches them."""
+    if not selection.ready:
+        return None
+    facts = selection.ready[0]
+    way = next(way for way in selection.ways[facts["policy_id"]] if not way.why_not)
+    occasion = reminding.occasion_of(facts, today())
+    shown = reminding.preview(facts, occasion, way.channel, facts["language"], setting("company"))
+    return {"label": bulk.label_of(facts), "channel": words.CHANNELS[way.channel], "message": shown}
+
+
+@blueprint.post("/renewals/reminders")
+@requires("policies.write")
+def remind() -> Answer:
+    """Starts the job. The key of the preview makes a double click one job."""
+    form = submitted(BulkInput)
+    if form.data is None:
+        flash(NOTHING_CHOSEN, "warn")
+        return redirect_home("/renewals")
+    selection = bulk.choose_for_reminders(form.data.policy_ids, today())
+    with transaction() as tx:
+        batch_id = bulk.start_reminders(tx, actor(), selection, key=form.data.key, today=today())
+    return redirect_home(f"/jobs/{batch_id}")
+
+
+def _assignment(policy_ids: list[int], form: SubmittedForm[Any], status: int) -> Response:
+    return render(
+        "renewals/assign.html",
+        status,
+        form=form,
+        rows=queries.renewals(policy_ids),
+        policy_ids=policy_ids,
+        key=uuid.uuid4().hex,
+        colleagues=queries.colleagues(),
+    )
+
+
+@blueprint.post("/renewals/assignment")
+@requires("policies.write")
+def assign() -> Answer:
+    """Gives the chosen renewals to a colleague, or to nobody."""
+    form = submitted(AssignmentInput)
+    if form.data is None:
+        flash(NOTHING_CHOSEN, "warn")
+        return redirect_home("/renewals")
+    rows = [row for row in queries.renewals(form.data.policy_ids) if row["state"] == "live"]
+    try:
+        with transaction(key=form.data.key) as tx:
+            service.assign(tx, actor(), rows, form.data.owner_id)
+    except ReferenceMissing:
+        form.add_error("owner_id", "Looked after by: please choose one of the list.")
+        return _assignment(form.data.policy_ids, form, 422)
+    flash(f"{len(rows)} {'renewal is' if len(rows) == 1 else 'renewals are'} assigned.")
+    return redirect_home("/renewals?view=mine" if form.data.owner_id == current_user().user_id else "/renewals")

@@ -1,0 +1,51 @@
+"""The list of renewals with the figures above it, and the retention of past months."""
+
+from dataclasses import replace
+
+from flask import Response, request
+
+from portal.formats import today
+from portal.inputs import lenient
+from portal.paging import listing
+from portal.policies import words as policy_words
+from portal.renewals import queries, words
+from portal.renewals.inputs import RenewalFilter
+from portal.renewals.views.routes import blueprint
+from portal.settings.queries import masters
+from portal.web import current_user, render, requires
+
+MONTHS_BACK = 12
+
+
+@blueprint.get("/renewals")
+@requires("policies.read")
+def index() -> Response:
+    """What is due, overdue first: figures, twelve months, and the list narrowed by what the address says."""
+    arguments = request.args.to_dict()
+    wanted = lenient(RenewalFilter, arguments)
+    filters = queries.filters_of(wanted, today(), current_user().user_id)
+    totals = queries.totals(filters)
+    page = queries.page_of_renewals(listing(arguments, queries.SORTS), filters)
+    return render(
+        "renewals/list.html",
+        page=replace(page, total=totals.policies),
+        totals=totals,
+        board=queries.board(today()),
+        today=today(),
+        wanted=wanted,
+        masters=masters(),
+        colleagues=queries.colleagues(),
+        is_narrowed=any(value is not None for name, value in wanted if name != "view"),
+        words=words,
+        policy_words=policy_words,
+    )
+
+
+@blueprint.get("/renewals/retention")
+@requires("policies.read")
+def retention() -> Response:
+    """What was kept of the terms that fell due in each of the last twelve months."""
+    year, month = today().year, today().month
+    first = today().replace(year=year - (1 if month < MONTHS_BACK else 0), month=month % MONTHS_BACK + 1, day=1)
+    months = queries.retention(first, MONTHS_BACK, today())
+    return render("renewals/retention.html", months=list(reversed(months)), words=words)

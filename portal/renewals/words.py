@@ -1,0 +1,69 @@
+"""What the office calls the views, stages and steps of renewals."""
+
+from portal.formats import MONTHS
+
+STAGES = {"due": "Due", "contacted": "Contacted", "quoted": "Quoted", "payment awaited": "Payment awaited"}
+STAGE_CHIPS = {
+    "due": "warn",
+    "contacted": "info",
+    "quoted": "info",
+    "payment awaited": "info",
+    "renewed": "ok",
+    "lost": "",
+}
+VIEWS = {
+    "open": "Overdue and next 60 days",
+    "overdue": "Overdue, in grace or uninsured",
+    "mine": "Mine",
+    "snoozed": "Snoozed",
+    "all": "All open",
+    "renewed": "Renewed",
+    "lost": "Lost",
+}
+# What a view without any renewal says.
+NOTHING_THERE = {
+    "open": "No policy is overdue or expires in the next 60 days.",
+    "overdue": "No policy is overdue. Everything that ended was renewed or marked as lost.",
+    "mine": "No open renewal is yours.",
+    "snoozed": "No renewal is snoozed.",
+    "all": "No policy waits to be renewed.",
+    "renewed": "No policy has been renewed yet.",
+    "lost": "No renewal has been lost.",
+}
+OCCASIONS = {
+    "before": "Before the policy ends",
+    "grace": "Ended, in grace",
+    "expired": "Ended, no cover",
+    "uninsured": "Vehicle without cover",
+    "bonus": "No-claim bonus about to be lost",
+}
+CHANNELS = {"whatsapp": "WhatsApp", "email": "E-mail"}
+LABELS = {
+    "stage": "Stage",
+    "owner_id": "Looked after by",
+    "quoted_premium": "Quoted premium",
+    "snoozed_until": "Snoozed until",
+    "note": "Note",
+}
+
+
+def month_name(month: str) -> str:
+    """December 2026 for 2026-12."""
+    year, number = month.split("-")
+    return f"{MONTHS[int(number) - 1]} {year}"
+
+
+def short_month(month: str) -> str:
+    """Dec for 2026-12, with the year in January: the strip of months begins somewhere else each month."""
+    year, number = month.split("-")
+    return MONTHS[int(number) - 1][:3] + (f" {year}" if number == "01" else "")
+
+
+def step_words(step: str) -> str:
+    """A step of the ladder as people say it: "7 days before", "3 days after", "by hand"."""
+    if not step.startswith("D"):
+        return "by hand"
+    days = int(step[1:])
+    if days == 0:
+        return "on the last day"
+    return f"{abs(days)} {'day' if abs(days) == 1 else 'days'} {'before' if days < 0 else 'after'}"

@@ -1,0 +1,159 @@
+"""Reminders for many policies at once: preview, job, once a day, and the same for programs."""
+
+import pytest
+
+from database_pool import execute_query, transaction
+from portal.formats import today
+from task_queue import run_due_tasks
+from tests.cast import found, sign_in
+from tests.renewals.desk import hold_back_messages, messages, morning, notes, open_desk, reach, term
+
+
+@pytest.fixture(scope="module")
+def book(app):
+    hold_back_messages()
+    return open_desk()
+
+
+@pytest.fixture(scope="module")
+def clerk(app, book):
+    return sign_in(app, "staff")
+
+
+@pytest.fixture
+def chosen(app, book, clerk):
+    """Two ready policies, and one of each sort that is left out."""
+    number = execute_query("policies", count=True, limit=1).count
+    silent, unreachable = open_desk(f"NC{number}"), open_desk(f"NP{number}")
+    reach(silent.client, whatsapp_opt_in=False, email_opt_in=False)
+    reach(unreachable.client, phone=None, email=None)
+    policies = {
+        "first": term(book, 20), "second": term(book, 25, "motor"), "today": term(book, 7),
+        "silent": term(silent, 20), "unreachable": term(unreachable, 20), "once": term(book, 20, one_time=True),
+    }  # fmt: skip
+    morning()
+    return policies
+
+
+def ticked(policies):
+    return {"action": "remind", "policy_id": [str(number) for number in policies.values()]}
+
+
+def confirm(browser, page):
+    fields = {name: found(rf'name="{name}" value="([^"]+)"', page.text) for name in ("key", "policy_ids")}
+    return browser.submit("/renewals/reminders", fields), fields
+
+
+def test_the_preview_counts_who_is_ready_and_why_others_are_not(clerk, chosen):
+    page = clerk.submit("/renewals/bulk", ticked(chosen))
+    assert page.status_code == 200
+    assert "6 chosen: 2 ready, 1 no phone and no e-mail, 1 no consent, 1 sent today, 1 not to be renewed" in page.text
+    assert "Dear Rohan Mehta RM01" in page.text
+    assert [notes(chosen[name]) for name in ("first", "second")] == [[], []], "nothing is sent by looking"
+
+
+def test_the_job_reminds_each_ready_policy_once_and_lists_the_others(clerk, chosen):
+    answer, fields = confirm(clerk, clerk.submit("/renewals/bulk", ticked(chosen)))
+    assert answer.status_code == 303
+    again = clerk.submit("/renewals/reminders", fields)
+    assert again.location == answer.location
+    run_due_tasks()
+    step = f"by hand {today().isoformat()}"
+    assert [notes(chosen[name]) for name in ("first", "second")] == [[step], [step]]
+    assert notes(chosen["silent"]) == notes(chosen["unreachable"]) == notes(chosen["once"]) == []
+    batch_id = answer.location.rsplit("/", 1)[1]
+    job = execute_query("batch_progress", filters={"batch_id_eq": batch_id}).data[0]
+    assert (job["total"], job["done"], job["failed"]) == (2, 2, 0)
+    left = execute_query("batches", filters={"batch_id_eq": batch_id}).data[0]["skipped"]
+    assert {row["record_id"] for row in left} == {
+        str(chosen[name]) for name in ("today", "silent", "unreachable", "once")
+    }
+    assert {row["batch_id"] for row in messages(chosen["first"])} == {batch_id}
+    assert {row["created_by"] for row in messages(chosen["first"])} == {job["owner_id"]}
+
+
+def test_all_that_match_the_filter_are_taken_with_one_tick(app, clerk):
+    other = open_desk("ALL1")
+    policies = [term(other, days) for days in (20, 30, 40)]
+    page = clerk.submit("/renewals/bulk", {"action": "remind", "everything": "on", "address": "?q=ALL1"})
+    assert "3 chosen: 3 ready" in page.text
+    confirm(clerk, page)
+    run_due_tasks()
+    assert all(len(notes(number)) == 1 for number in policies)
+
+
+def test_what_changed_between_preview_and_job_is_looked_at_again(clerk, chosen):
+    page = clerk.submit("/renewals/bulk", ticked(chosen))
+    answer, _ = confirm(clerk, page)
+    with transaction() as tx:
+        tx.update("policies", {"state": "renewed"}, filters={"policy_id_eq": chosen["first"]})
+    run_due_tasks()
+    assert notes(chosen["first"]) == []
+    job = execute_query("batch_progress", filters={"batch_id_eq": answer.location.rsplit("/", 1)[1]}).data[0]
+    assert (job["done"], job["failed"]) == (1, 1)
+    dead = execute_query("tasks", filters={"batch_id_eq": job["batch_id"], "state_eq": "dead"}).data[0]
+    assert "This policy is renewed." in dead["last_error"]
+
+
+def ask(browser, path, content):
+    return browser.post(path, json=content, headers={"X-CSRFToken": browser.token()})
+
+
+def test_programs_ask_for_reminders_and_hear_what_is_queued_and_what_is_not(clerk, chosen):
+    wanted = {"policy_ids": [*chosen.values(), 99_999_999, chosen["first"]]}
+    answer = ask(clerk, "/api/bulk/send-reminders", wanted)
+    assert answer.status_code == 202
+    content = answer.get_json()
+    assert set(content) == {"batch_id", "queued", "skipped"}
+    assert content["queued"] == 2
+    reasons = {one["policy_id"]: one["reason"] for one in content["skipped"]}
+    assert reasons[chosen["today"]] == "Reminded today already."
+    assert reasons[chosen["silent"]] == "There is no consent to WhatsApp messages."
+    assert reasons[99_999_999] == "There is no such policy."
+    assert len(reasons) == 5
+    run_due_tasks()
+    second = ask(clerk, "/api/bulk/send-reminders", wanted).get_json()
+    assert second["queued"] == 0
+    assert len(notes(chosen["first"])) == 1
+
+
+def test_the_same_key_twice_is_one_job(clerk, chosen):
+    wanted = {"policy_ids": [chosen["first"]], "key": f"morning-{chosen['first']}"}
+    first = ask(clerk, "/api/bulk/send-reminders", wanted).get_json()
+    assert ask(clerk, "/api/bulk/send-reminders", wanted).get_json()["batch_id"] == first["batch_id"]
+
+
+def test_clients_are_told_of_issued_policies_once_a_day(clerk, chosen):
+    wanted = {"policy_ids": [chosen["first"], chosen["silent"]]}
+    for _ in range(2):
+        answer = ask(clerk, "/api/bulk/notify-policy-issued", wanted)
+        assert (answer.status_code, answer.get_json()["queued"]) == (202, 1)
+        run_due_tasks()
+    sent = messages(chosen["first"])
+    assert [row["template_key"] for row in sent] == ["policy.issued", "policy.issued"]
+    assert {row["channel"] for row in sent} == {"whatsapp", "email"}
+    assert "is issued" in sent[0]["body"]
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ([1, 2], "Send JSON like"),
+        ({}, "policy_ids is needed."),
+        ({"policy_ids": []}, "policy_ids"),
+        ({"policy_ids": ["x"]}, "policy_ids"),
+        ({"policy_ids": [1], "key": "short"}, "Key"),
+    ],
+)
+def test_a_question_that_cannot_be_read_is_refused_in_one_sentence(clerk, content, sentence):
+    answer = ask(clerk, "/api/bulk/send-reminders", content)
+    assert answer.status_code == 422
+    assert answer.content_type == "application/problem+json"
+    assert sentence in answer.get_json()["detail"]
+
+
+def test_without_token_or_right_nothing_starts(app, clerk, chosen):
+    assert clerk.post("/api/bulk/send-reminders", json={"policy_ids": [chosen["first"]]}).status_code == 400
+    reader = sign_in(app, "reader")
+    assert ask(reader, "/api/bulk/send-reminders", {"policy_ids": [chosen["first"]]}).status_code == 403
+    assert app.test_client().post("/api/bulk/send-reminders", json={}).status_code in (400, 401)

@@ -210,6 +210,12 @@ def policy(policy_id: int) -> Row | None:
     return rows[0] if rows else None
 
 
+def is_there(policy_id: int) -> bool:
+    """Whether there is such a term outside the trash."""
+    filters = {"policy_id_eq": policy_id, "deleted_at_is": None}
+    return bool(execute_query("policies", columns="policy_id", filters=filters, limit=1).data)
+
+
 def details(policy_id: int, line: str) -> Row:
     """What the line adds to a policy, for health with its `persons`; empty where nothing was entered."""
     if line not in DETAILS:
@@ -300,12 +306,12 @@ def members_of(client_id: str) -> list[Row]:
     ).data
 
 
-def client(client_id: str) -> Row | None:
-    """The client of that number, unless deleted."""
+def client(client_id: str, *, or_deleted: bool = False) -> Row | None:
+    """The client of that number; one in the trash only `or_deleted`."""
     rows = execute_query(
         "clients",
         columns="client_id, name, client_type, city, group_name, subgroup, agent_id",
-        filters={"client_id_eq": client_id, "deleted_at_is": None},
+        filters={"client_id_eq": client_id} if or_deleted else {"client_id_eq": client_id, "deleted_at_is": None},
         limit=1,
     ).data
     return rows[0] if rows else None

@@ -165,6 +165,10 @@ create unique index retention_rules_start on retention_rules (subject, valid_fro
 
 -- Everything that prices or dates a policy, in one question. What a kind of rule does not have is null.
 create view trade_rules with (security_invoker = true) as
+  select r.kind, r.rule_id, r.line, r.subtype, r.is_group, r.part, r.insurer, r.policy_year, r.premium_mode,
+         r.rate::numeric(5, 2) as rate, r.tp_rate::numeric(5, 2) as tp_rate, r.amount::numeric(14, 2) as amount, r.days,
+         r.bonus_lost_days, r.applies, r.inspection, r.years, r.other_years, r.up_to, r.reason, r.source, r.valid_from, r.valid_to
+    from (
   select 'gst' as kind, gst_rule_id as rule_id, line, subtype, is_group, part, null::text as insurer, null::text as policy_year,
          null::text as premium_mode, rate, null::numeric(5, 2) as tp_rate, null::numeric(14, 2) as amount, null::integer as days,
          null::integer as bonus_lost_days, null::boolean as applies, null::boolean as inspection, null::integer as years,
@@ -192,7 +196,7 @@ create view trade_rules with (security_invoker = true) as
          null, null, null, null, null, null, source, valid_from, valid_to from tds_rules
   union all
   select 'retention', retention_rule_id, null, subject, null, null, null, null, null, null, null, null, null, null,
-         null, null, years, null, null, counted_from, source, valid_from, valid_to from retention_rules;
+         null, null, years, null, null, counted_from, source, valid_from, valid_to from retention_rules) r;
 comment on view trade_rules is 'key: kind, rule_id';
 
 insert into commission_rules (line, subtype, policy_year, rate, tp_rate, valid_from, source) values

@@ -6,7 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from database_pool import execute_query
+from database_pool import execute_query, transaction
+from portal.formats import now
 from tests.policies.book import add, details, errors, make_book, persons, stored, trail
 
 
@@ -296,3 +297,45 @@ def test_every_form_of_a_line_opens_for_the_client(clerk, book):
     for line in ("health", "motor", "fire", "life", "travel", "other"):
         answer = clerk.get(f"/policies/new?client_id={book.client}&line={line}")
         assert answer.status_code == 200, errors(answer)
+
+
+def test_adding_at_the_moment_the_client_is_deleted_keeps_the_form(clerk):
+    book = make_book("AD01")
+    clerk.get("/policies/new?client_id=AD01&line=other")
+    with transaction() as tx:
+        tx.update("clients", {"deleted_at": now()}, filters={"client_id_eq": "AD01"}, expect=1)
+    answer = clerk.submit("/policies/new", book.form("other", policy_number="AD/1", remarks="kept text"))
+    assert answer.status_code == 422
+    assert "This client is in the trash. Restore the client first." in answer.text
+    assert "kept text" in answer.text
+
+
+def test_a_form_that_was_saved_and_whose_policy_was_deleted_can_be_saved_anew(clerk, manager, book):
+    form = book.form("other", policy_number="TWICE/1", form_key="a" * 32)
+    policy_id = add(clerk, form)
+    manager.submit(f"/policies/{policy_id}/deletion", {"version": "1"})
+    again = clerk.submit("/policies/new", form)
+    assert again.status_code == 422
+    assert "the policy has been deleted since" in again.text
+    fresh = re.search(r'name="form_key" value="([0-9a-f]{32})"', again.text)[1]
+    assert fresh != "a" * 32
+    assert add(clerk, {**form, "form_key": fresh}) != policy_id
+
+
+def test_the_premium_is_worked_out_while_the_form_is_typed(clerk, accountant, book):
+    form = book.form("motor", cubic_capacity="1498", tp_premium="")
+    piece = clerk.submit("/policies/premium?line=motor", form).text
+    # 8900 + 1250 = 10150 x 1.18 = 11977
+    assert "Gross ₹11,977.00" in piece
+    assert "The tariff has ₹3,416 of third party" in piece
+    assert "ommission" not in piece
+    assert "<html" not in piece
+    assert "Commission ₹1,523" in accountant.submit("/policies/premium?line=motor", form).text
+    assert clerk.submit("/policies/premium?line=boats", form).status_code == 404
+
+
+def test_a_new_car_gets_the_ends_of_both_covers_and_is_due_at_the_first(clerk, book):
+    policy_id = add(clerk, book.form("motor", policy_number="NEWCAR/1", is_new="on", tp_premium="10640"))
+    row, vehicle = stored(policy_id), details("motor_details", policy_id)
+    assert (vehicle["own_damage_to"], vehicle["third_party_to"]) == (date(2027, 10, 31), date(2029, 10, 31))
+    assert (row["policy_to"], row["due_on"]) == (date(2029, 10, 31), date(2027, 10, 31))

@@ -7,11 +7,12 @@ from decimal import Decimal
 
 import pytest
 
-from database_pool import execute_query
+from database_pool import execute_query, transaction
+from portal.formats import now
 from portal.policies.motor import next_bonus
 from portal.settings.queries import trade_rules
 from tests.cast import sign_in
-from tests.policies.book import add, details, errors, persons, stored, trail
+from tests.policies.book import add, details, errors, make_book, persons, stored, trail
 
 
 def renew(browser, policy_id, form, **typed):
@@ -241,3 +242,30 @@ def test_the_commission_rate_goes_on_though_the_colleague_may_not_see_it(app, cl
 )
 def test_the_no_claim_bonus_climbs_its_ladder_and_is_lost_after_90_days(app, now, due, today, following):
     assert next_bonus(trade_rules("motor"), Decimal(now), due, today) == Decimal(following)
+
+
+def test_a_double_click_on_renew_leads_twice_to_the_one_new_term(clerk, book):
+    form = book.form("other", policy_number="RN/20")
+    old_id = add(clerk, form)
+    key = re.search(r'name="form_key" value="([0-9a-f]{32})"', clerk.get(f"/policies/{old_id}/renewal").text)[1]
+    version = str(stored(old_id)["version"])
+    first, second = (
+        renew(clerk, old_id, form, policy_number="RN/20/2", version=version, form_key=key) for _ in range(2)
+    )
+    assert (first.status_code, second.status_code) == (303, 303)
+    assert first.location == second.location
+    assert execute_query("policies", filters={"renewed_from_id_eq": old_id}, count=True).count == 1
+
+
+def test_renewing_at_the_moment_the_client_is_deleted_keeps_the_form(app, manager):
+    book = make_book("RD01")
+    form = book.form("other", policy_number="RD/1")
+    old_id = add(manager, form)
+    manager.submit(f"/policies/{old_id}/loss", {"reason": "price", "version": "1"})
+    with transaction() as tx:
+        tx.update("clients", {"deleted_at": now()}, filters={"client_id_eq": "RD01"}, expect=1)
+    answer = renew(manager, old_id, form, policy_number="RD/2", remarks="kept text")
+    assert answer.status_code == 422
+    assert "This client is in the trash. Restore the client first." in answer.text
+    assert "kept text" in answer.text
+    assert stored(old_id)["state"] == "lost"

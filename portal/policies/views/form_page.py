@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Response, request
 
-from database_pool import Duplicate
+from database_pool import BusinessRule, Duplicate
 from portal.formats import compact, today
 from portal.inputs import lenient
 from portal.policies import queries, service, words
@@ -119,13 +119,22 @@ def refuse_duplicate(form: SubmittedForm[PolicyInput], error: Duplicate) -> Row 
 def once_key(form: SubmittedForm[PolicyInput], subject: Subject) -> str | None:
     """The same for the same form sent twice with the same content, so that a double click adds one policy.
 
-    Another button is another wish: what was saved as pending can be saved as live from the same page.
+    Another button is another wish: what was saved as pending can be saved as live from the same page. What is renewed
+    belongs to the wish as well.
     """
     form_key = form.value("form_key")
     if len(form_key) != 32 or form.data is None:
         return None
-    wish = (form_key, subject.client["client_id"], subject.line, form.value("action"), form.data.model_dump_json())
+    renewed = str((subject.stored or {}).get("policy_id", ""))
+    wish = (form_key, subject.client["client_id"], renewed, form.value("action"), form.data.model_dump_json())
     return hashlib.sha256("\0".join(wish).encode()).hexdigest()
+
+
+def refuse_by_rule(form: SubmittedForm[PolicyInput], error: BusinessRule) -> None:
+    """Shows on the form what the database refused in words for colleagues: the client went into the trash meanwhile."""
+    if error.hint != "show":
+        raise error
+    form.add_error("", error.message)
 
 
 def editable(record: Mapping[str, Any], line: str, book: Book) -> Row:

@@ -6,7 +6,7 @@ from typing import Any
 from flask import Response, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from database_pool import Conflict, Duplicate, Transaction, transaction
+from database_pool import BusinessRule, Conflict, Duplicate, Transaction, transaction
 from portal.errors import Refused
 from portal.formats import now, today
 from portal.inputs import Input
@@ -48,8 +48,6 @@ def renew(policy_id: int) -> Answer:
     if request.form.get("action") in UNFINISHED:
         form_page.keep_errors_of_premium(form)
         return form_page.show(RENEWAL, form, subject, book, old=old, status=422 if form.errors else 200)
-    if old["state"] not in renewal.RENEWABLE:
-        return _too_late(form, subject, book)
     pending = request.form.get("action") == "pending"
     form_page.check(form, Subject(subject.client, subject.line), book, pending=pending)
     if form.data is not None and form.data.policy_from <= old["policy_from"]:
@@ -57,17 +55,20 @@ def renew(policy_id: int) -> Answer:
     taken = None
     if form.data is not None and form.ok:
         try:
-            with transaction() as tx:
-                new_id = renewal.renew(
+            # A second click finds the key: it writes nothing and is led to the term of the first.
+            with transaction(form_page.once_key(form, subject)) as tx:
+                renewal.renew(
                     tx, actor(), old, form.data, book=book, pending=pending, with_commission=may("commission.read"),
                     tell_client=bool(form.value("tell_client")),
                 )  # fmt: skip
             flash(f"Policy {old['policy_number'] or ''} is renewed.")
-            return redirect_to("policies.page", policy_id=new_id)
+            return redirect_to("policies.page", policy_id=tx.changes[1].rows[0]["policy_id"])
         except Duplicate as error:
             if error.constraint == "policies_renewal":
                 return _too_late(form, subject, book)
             taken = form_page.refuse_duplicate(form, error)
+        except BusinessRule as error:
+            form_page.refuse_by_rule(form, error)
         except Conflict:
             return _too_late(form, subject, book)
     return form_page.show(RENEWAL, form, subject, book, old=old, taken=taken, status=422)

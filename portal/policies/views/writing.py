@@ -5,7 +5,7 @@ from typing import Any
 from flask import Response, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from database_pool import Conflict, Duplicate, transaction
+from database_pool import BusinessRule, Conflict, Duplicate, transaction
 from portal.formats import today
 from portal.policies import queries, service, words
 from portal.policies.inputs import FORMS, PolicyInput, PremiumInput
@@ -29,6 +29,9 @@ from portal.web import (
 
 Answer = Response | BaseResponse
 FORM = "policies/form.html"
+SAVED_AND_DELETED = (
+    "This form was saved before, and the policy has been deleted since. Press the button again to add it anew."
+)
 UNFINISHED = ("recalculate", "add-person")
 
 
@@ -80,9 +83,10 @@ def _choose(client: dict[str, Any] | None, *, asked_for: str = "") -> Response:
 def create() -> Answer:
     """Adds a policy, live or pending; or shows the form again with what was asked for."""
     client_id, line = request.form.get("client_id", "")[:20], request.form.get("line", "")
-    client = queries.client(client_id)
+    # Deleted while the form was typed: the database refuses it below, and the form stays.
+    client = queries.client(client_id, or_deleted=True)
     if client is None or line not in FORMS:
-        not_found("There is no such client, or it was deleted meanwhile.")
+        not_found("There is no such client, or no such line of business.")
     subject = Subject(client, line)
     book = form_page.book_for(client_id, line)
     form = submitted(FORMS[line])
@@ -104,9 +108,15 @@ def create() -> Answer:
                     pending=pending,
                     with_commission=may("commission.read"),
                 )
-            return _saved(form.data, tx.changes[0].rows[0], book)
+            saved = tx.changes[0].rows[0]
+            if queries.is_there(saved["policy_id"]):
+                return _saved(form.data, saved, book)
+            form.values.pop("form_key")
+            form.add_error("", SAVED_AND_DELETED)
         except Duplicate as error:
             taken = form_page.refuse_duplicate(form, error)
+        except BusinessRule as error:
+            form_page.refuse_by_rule(form, error)
     return form_page.show(FORM, form, subject, book, status=422, taken=taken)
 
 
@@ -150,6 +160,8 @@ def change(policy_id: int) -> Answer:
             return _saved(form.data, tx.changes[0].rows[0], book)
         except Duplicate as error:
             taken = form_page.refuse_duplicate(form, error)
+        except BusinessRule as error:
+            form_page.refuse_by_rule(form, error)
         except Conflict:
             return _show_both(form, policy_id)
     return form_page.show(FORM, form, subject, book, status=422, taken=taken)

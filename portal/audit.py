@@ -52,15 +52,16 @@ def record(
         "record_type": record_type,
         "record_id": str(record_id),
         "client_id": client_id,
-        "before": _plain(before),
-        "after": _plain(after),
+        "before": plain(before),
+        "after": plain(after),
         "request_id": actor.request_id,
         "ip": actor.ip,
         "token_id": actor.token_id,
     }, returning=False)
 
 
-def _plain(fields: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def plain(fields: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The fields as JSON holds them, without secrets: amounts and dates as text."""
     if fields is None:
         return None
     return {name: _json(value) for name, value in fields.items() if name not in SECRET}

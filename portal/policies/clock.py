@@ -6,7 +6,6 @@ from datetime import date, timedelta
 from typing import Any
 
 from portal.formats import office_date, percent
-from portal.policies import motor
 from portal.settings.queries import TradeRules
 
 
@@ -30,10 +29,13 @@ def grace_rule(rules: TradeRules, line: str, premium_mode: str | None, on: date)
     )
 
 
-def clock(policy: Mapping[str, Any], details: Mapping[str, Any], rules: TradeRules, today: date) -> Clock | None:
+def clock(
+    policy: Mapping[str, Any], details: Mapping[str, Any], rule: Mapping[str, Any] | None, today: date
+) -> Clock | None:
     """The clock of a live term; None for one that time does nothing to any more.
 
-    `policy` has `state`, `line`, `due_on` and `one_time`; `details` the line's own, where there are any.
+    `policy` has `state`, `line`, `due_on` and `one_time`; `details` the line's own, where there are any; `rule` is that
+    of the day it ends (`grace_rule`, or what a row of `policy_page` has of it: `rule_on_page`).
     """
     if policy["state"] != "live":
         return None
@@ -41,9 +43,10 @@ def clock(policy: Mapping[str, Any], details: Mapping[str, Any], rules: TradeRul
     if policy["one_time"]:
         ended = f"It ended on {office_date(due_on)}." if due_on < today else f"It ends on {office_date(due_on)}."
         return Clock("ended" if due_on < today else "running", (f"{ended} A one-time policy is not renewed.",))
-    rule = grace_rule(rules, policy["line"], details.get("premium_mode"), due_on) or {}
+    rule = rule or {}
     grace_until = due_on + timedelta(days=rule["days"]) if rule.get("days") else None
-    kept_until = _bonus_kept_until(policy, details, rules)
+    has_bonus = policy["line"] == "motor" and details.get("no_claim_bonus") and rule.get("bonus_lost_days")
+    kept_until = due_on + timedelta(days=rule["bonus_lost_days"]) if has_bonus else None
     if today <= due_on:
         kind, words = "running", _ahead(policy, rule, due_on, grace_until, today)
     elif grace_until is not None and today <= grace_until:
@@ -55,10 +58,14 @@ def clock(policy: Mapping[str, Any], details: Mapping[str, Any], rules: TradeRul
     return Clock(kind, tuple(words), grace_until, kept_until)
 
 
-def _bonus_kept_until(policy: Mapping[str, Any], details: Mapping[str, Any], rules: TradeRules) -> date | None:
-    if policy["line"] != "motor" or not details.get("no_claim_bonus"):
-        return None
-    return motor.bonus_kept_until(rules, policy["due_on"])
+def rule_on_page(policy: Mapping[str, Any]) -> dict[str, Any]:
+    """The rule of grace as a row of `policy_page` carries it."""
+    return {
+        "days": policy["grace_days"],
+        "applies": policy["covers_grace"],
+        "inspection": policy["inspection"],
+        "bonus_lost_days": policy["bonus_lost_days"],
+    }
 
 
 def _ahead(

@@ -1,23 +1,38 @@
 """Ending a term before its time: cancelled, lost, into the trash and out of it."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from database_pool import Transaction
 from portal import audit
 from portal.errors import Refused
 from portal.outbox.service import cancel_waiting
-from portal.policies import queries
+from portal.policies import endorsement, queries
 from portal.policies.inputs import CancellationInput, LossInput
+from portal.policies.pricing import Book
 from portal.settings.queries import lost_reason
 
 Row = dict[str, Any]
+ZERO = Decimal(0)
 
 
-def cancel(tx: Transaction, actor: audit.Actor, stored: Row, data: CancellationInput) -> None:
-    """Ends a live term on a day, for a reason. Conflict when it changed since `data.version`."""
+def cancel(tx: Transaction, actor: audit.Actor, stored: Row, data: CancellationInput, *, book: Book) -> None:
+    """Ends a live term on a day, with what is given back. Conflict when it changed since `data.version`."""
     if not stored["policy_from"] <= data.cancelled_on <= stored["policy_to"]:
         raise Refused("Cancelled on: this day lies outside the policy's dates.", field="cancelled_on")
+    refund, refund_tp = data.refund_premium or ZERO, data.refund_tp_premium or ZERO
+    if refund > stored["net_premium"] + stored["addon_premium"]:
+        raise Refused("Refund: more than was charged cannot be given back.", field="refund_premium")
+    if refund_tp > stored["tp_premium"]:
+        raise Refused("Refund of third party: more than was charged cannot be given back.", field="refund_tp_premium")
+    priced = endorsement.price_of(
+        stored, book, net=-refund, third_party=-refund_tp, on=data.cancelled_on, gst_rate=stored["gst_rate"]
+    )
+    endorsement.write(
+        tx, actor, stored, priced, kind="cancellation", on=data.cancelled_on, number=data.endorsement_number,
+        description=data.reason, before={}, after={},
+    )  # fmt: skip
     _end(
         tx,
         actor,
@@ -39,11 +54,16 @@ def mark_lost(tx: Transaction, actor: audit.Actor, stored: Row, data: LossInput)
     _end(tx, actor, stored, data.version, "lose", ["live", "pending"], values)
 
 
-def reopen(tx: Transaction, actor: audit.Actor, stored: Row, version: int) -> None:
-    """Takes back a cancellation or a loss: live again, or pending where the policy never had a number."""
+def reopen(tx: Transaction, actor: audit.Actor, stored: Row, version: int, *, at: datetime) -> None:
+    """Takes back a cancellation (with its refund) or a loss: live, or pending where the policy never had a number."""
     state = "live" if stored["policy_number"] else "pending"
     values = {"state": state, "lost_reason": None, "lost_reason_id": None, "cancelled_on": None}
     _end(tx, actor, stored, version, "reopen", ["lost", "cancelled"], values)
+    tx.update(
+        "endorsements",
+        {"withdrawn_at": at},
+        filters={"policy_id_eq": stored["policy_id"], "kind_eq": "cancellation", "withdrawn_at_is": None},
+    )
 
 
 def _end(

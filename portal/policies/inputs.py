@@ -6,13 +6,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
+from portal.formats import parse_money
 from portal.inputs import (
     Checkbox,
+    Ifsc,
     Input,
     LongText,
     Money,
     Name,
     OfficeDate,
+    PastDate,
     Rate,
     RecordId,
     ReferenceText,
@@ -217,12 +220,21 @@ FORMS: dict[str, type[PolicyInput]] = {
 }
 
 
+class CancellationDay(Input):
+    """The day of a cancellation, for the refund that is suggested while the form is not sent yet."""
+
+    cancelled_on: OfficeDate | None = None
+
+
 class CancellationInput(Input):
     """A term that ends early."""
 
     version: Version
     cancelled_on: OfficeDate = Field(title="Cancelled on")
     reason: ShortText = Field(title="Reason")
+    endorsement_number: ReferenceText | None = Field(None, title="Endorsement number")
+    refund_premium: PremiumAmount | None = Field(None, title="Refund")
+    refund_tp_premium: PremiumAmount | None = Field(None, title="Refund of third party")
 
 
 class LossInput(Input):
@@ -245,6 +257,19 @@ class AssignmentInput(Input):
     agent_id: RecordId | None = Field(None, title="Agent")
 
 
+class ArrivalInput(VersionInput):
+    """One thing that a pending policy waited for, and that has come."""
+
+    thing: WaitingFor = Field(title="What arrived")
+
+
+class PendingFilter(Input):
+    """What the list of pending policies may be narrowed by."""
+
+    waiting: WaitingFor | Literal["nothing"] | None = None
+    mine: Checkbox = False
+
+
 class PolicyFilter(Input):
     """What the list of policies may be narrowed by."""
 
@@ -258,3 +283,59 @@ class PolicyFilter(Input):
     date_to: OfficeDate | None = None
     start_from: OfficeDate | None = None
     start_to: OfficeDate | None = None
+
+
+EndorsementKind = Literal["correction", "sum insured", "asset", "person added", "person removed"]
+PaymentMode = Literal["UPI", "bank transfer", "cheque", "card", "insurer's link", "auto-debit", "cash"]
+
+
+def _signed(value: Any) -> Any:
+    return parse_money(value, negative=True) if isinstance(value, str) else value
+
+
+SignedMoney = Annotated[Decimal, BeforeValidator(_signed), Field(max_digits=14, decimal_places=2)]
+
+
+class EndorsementInput(Input):
+    """An endorsement of the insurer. Of the values at the end, those that its kind may change are taken."""
+
+    version: Version
+    kind: EndorsementKind = Field(title="Kind")
+    endorsement_number: ReferenceText | None = Field(None, title="Endorsement number")
+    effective_on: OfficeDate = Field(title="Effective from")
+    description: ShortText | None = Field(None, title="What it says")
+    net_premium: SignedMoney | None = Field(None, title="Additional premium")
+    tp_premium: SignedMoney | None = Field(None, title="Additional third-party premium")
+    gst_rate: Rate | None = Field(None, title="GST rate")
+    sum_insured: Money | None = Field(None, title="Sum insured")
+    asset: ShortText | None = Field(None, title="Asset")
+    floater_sum_insured: Money | None = Field(None, title="Floater sum insured")
+    insured_declared_value: Money | None = Field(None, title="Insured declared value")
+    vehicle_number: VehicleNumber | None = Field(None, title="Vehicle number")
+    make_model: ShortText | None = Field(None, title="Make and model")
+    chassis_number: ReferenceText | None = Field(None, title="Chassis number")
+    engine_number: ReferenceText | None = Field(None, title="Engine number")
+    building: Money | None = Field(None, title="Building")
+    plant_and_machinery: Money | None = Field(None, title="Plant and machinery")
+    furniture_and_fittings: Money | None = Field(None, title="Furniture and fittings")
+    stocks: Money | None = Field(None, title="Stocks")
+    electrical_installations: Money | None = Field(None, title="Electrical installations")
+    risk_address: LongText | None = Field(None, title="Address of the risk")
+    occupancy: ShortText | None = Field(None, title="Occupancy")
+    nominee: ShortText | None = Field(None, title="Nominee")
+    destination: ShortText | None = Field(None, title="Destination")
+    person_id: RecordId | None = Field(None, title="Person")
+    person_name: Name | None = Field(None, title="Name")
+    person_member_id: RecordId | None = Field(None, title="Member")
+    person_sum_insured: Money | None = Field(None, title="Sum insured of the person")
+
+
+class PaymentInput(Input):
+    """Money that came in for a policy."""
+
+    paid_on: PastDate = Field(title="Paid on")
+    amount: Annotated[Money, Field(gt=0)] = Field(title="Amount")
+    mode: PaymentMode = Field(title="How")
+    reference: ReferenceText | None = Field(None, title="Reference")
+    ifsc: Ifsc | None = Field(None, title="IFSC of the bank")
+    instalment: Annotated[WholeNumber, Field(ge=1, le=60)] | None = Field(None, title="Instalment")

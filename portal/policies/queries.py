@@ -12,7 +12,7 @@ from portal.formats import midnight
 from portal.inputs import LARGEST_ID, search_query
 from portal.lists.queries import MOST_AT_ONCE
 from portal.paging import Listing, Page, Sort, read_all, read_page
-from portal.policies.inputs import PolicyFilter
+from portal.policies.inputs import PendingFilter, PolicyFilter
 
 Row = dict[str, Any]
 EXPIRING_DAYS = 30
@@ -21,6 +21,7 @@ PATIENCE = 3   # days that papers may take before somebody asks for them
 # Clients whose policies a search by name looks at; who types one letter gets these and the hint to type more.
 MOST_CLIENTS = 100
 MOST_PERSONS = 100
+MOST_ENTRIES = 500
 TRAIL = 20
 
 SORTS = {
@@ -78,6 +79,25 @@ class Totals:
 
     policies: int
     gross: Decimal
+
+
+# The oldest first: what has waited longest is the first to be asked for.
+PENDING_SORTS = [
+    Sort("age", "created_at", "policy_id", "time", "whole"),
+    Sort("gross", "gross_premium", "policy_id", "number", "whole", descending=True),
+]
+
+
+def pending_filters(wanted: PendingFilter, user_id: int) -> dict[str, Any]:
+    """The conditions of the list of pending policies; `user_id` is whose they are when somebody asks for theirs."""
+    filters: dict[str, Any] = {"deleted_at_is": None, "state_eq": "pending"}
+    if wanted.waiting == "nothing":
+        filters["waiting_key_eq"] = ""
+    elif wanted.waiting:
+        filters["waiting_key_like"] = f"%{wanted.waiting}%"
+    if wanted.mine:
+        filters["or"] = [{"owner_id_eq": user_id}, {"owner_id_is": None, "created_by_eq": user_id}]
+    return filters
 
 
 def sorts_of(view: str) -> list[Sort]:
@@ -251,6 +271,13 @@ def terms(policy_id: int) -> list[Row]:
         for row in call_function("policy_terms", {"of_policy": policy_id}, read_only=True)
         if row["deleted_at"] is None or row["policy_id"] == policy_id
     ]
+
+
+def ledger(policy_id: int) -> list[Row]:
+    """Endorsements and payments of a term, oldest first; what was taken back is left out."""
+    return execute_query(
+        "policy_ledger", filters={"policy_id_eq": policy_id}, order="on_day, entry, entry_id", limit=MOST_ENTRIES
+    ).data
 
 
 def activity(policy_id: int) -> list[Row]:

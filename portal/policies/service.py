@@ -133,11 +133,13 @@ def change(
     book: Book,
     pending: bool,
     with_commission: bool,
+    only_from: str | None = None,
 ) -> None:
     """Saves every field of a term as entered, empty ones included. Conflict when it changed since `data.version`.
 
     The version of the policy guards its details and insured persons too: all of them change in this one transaction.
-    A pending policy becomes live unless `pending`; the state of any other stays.
+    A pending policy becomes live unless `pending`; the state of any other stays. With `only_from` it is a Conflict too
+    when the state is by now another one.
     """
     policy_id, line = stored["policy_id"], stored["line"]
     data = with_ends(data, book)
@@ -148,7 +150,12 @@ def change(
     tx.update(
         "policies",
         {**columns, "updated_by": actor.user_id},
-        filters={"policy_id_eq": policy_id, "version_eq": data.version or 0, "deleted_at_is": None},
+        filters={
+            "policy_id_eq": policy_id,
+            "version_eq": data.version or 0,
+            "deleted_at_is": None,
+            **({"state_eq": only_from} if only_from else {}),
+        },
         expect=1,
     )
     if columns["one_time"] or columns["due_on"] != stored["due_on"]:

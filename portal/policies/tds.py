@@ -10,15 +10,14 @@ RUPEE, HUNDRED = Decimal(1), Decimal(100)
 Payee = Literal["company", "other"]
 
 
-def deducted(rules: TradeRules, commission: Decimal, *, payee: Payee, on: date) -> Decimal:
-    """The tax on one insurer's commission of a financial year so far, in whole rupees; nothing up to the threshold."""
+def tds_rule(rules: TradeRules, payee: Payee, on: date) -> tuple[Decimal, Decimal]:
+    """Rate in percent and threshold in rupees a financial year for a company, or for anybody else."""
     fitting = [rule for rule in rules.of("tds", on) if rule["subtype"] == payee]
-    if not fitting or commission <= fitting[0]["amount"]:
+    return (fitting[0]["rate"], fitting[0]["amount"]) if fitting else (Decimal(0), Decimal(0))
+
+
+def deducted(commission: Decimal, rate: Decimal, threshold: Decimal) -> Decimal:
+    """The tax on one insurer's commission of a financial year so far, in whole rupees; nothing up to the threshold."""
+    if commission <= threshold:
         return Decimal(0)
-    rate: Decimal = fitting[0]["rate"]
     return (commission * rate / HUNDRED).quantize(RUPEE, ROUND_HALF_UP)
-
-
-def payee_of(gstin: str | None) -> Payee:
-    """Whether the agency is a company: the fourth letter of the PAN inside its GSTIN says so."""
-    return "company" if gstin and gstin[5:6] == "C" else "other"

@@ -93,7 +93,36 @@ PREMIUM_MODES = {
 }
 HEALTH_PREMIUM_MODES = {mode: label for mode, label in PREMIUM_MODES.items() if mode != "single"}
 BUSINESS_TYPES = {"new": "New", "renewal": "Renewal", "roll over": "Roll over"}
+ENDORSEMENTS = {
+    "correction": "Correction",
+    "sum insured": "Change of sum insured",
+    "asset": "Change of vehicle or asset",
+    "person added": "Addition of a person",
+    "person removed": "Removal of a person",
+    "cancellation": "Cancellation",
+}
+ENDORSEMENT_HINTS = {
+    "correction": "A name, number or address that was wrong",
+    "sum insured": "More or less cover for the rest of the term",
+    "asset": "Another vehicle or place takes its place",
+    "person added": "A spouse, a child, somebody new",
+    "person removed": "Somebody who is no longer insured",
+}
+PAYMENT_MODES = {
+    "UPI": "UPI",
+    "bank transfer": "Bank transfer",
+    "cheque": "Cheque",
+    "card": "Card",
+    "insurer's link": "Insurer's payment link",
+    "auto-debit": "Auto-debit",
+    "cash": "Cash",
+}
 ACTIONS = {
+    "endorse": "Endorsed",
+    "pay": "Payment noted",
+    "unpay": "Payment taken back",
+    "take over": "Taken over",
+    "receive": "Paper arrived",
     "add": "Added",
     "change": "Changed",
     "complete": "Completed",
@@ -132,6 +161,17 @@ COMMON_LABELS = {
 }
 # What the trail of changes shows beside the fields of the form.
 OTHER_LABELS = {
+    "endorsement": "Endorsement",
+    "endorsed_premium": "Premium of the endorsement",
+    "person_added": "Person added",
+    "person_removed": "Person removed",
+    "person_name": "Name of the person",
+    "paid_on": "Paid on",
+    "amount": "Amount",
+    "mode": "How",
+    "reference": "Reference",
+    "instalment": "Instalment",
+    "owner_name": "Looked after by",
     "insurer_name": "Insurer",
     "product_name": "Product",
     "agent_name": "Agent",

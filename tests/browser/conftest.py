@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 
 from config import Settings
-from database_pool import execute_query
+from database_pool import execute_query, transaction
 from portal.demo import seed
 from portal.formats import now
 from tests import cast
@@ -51,6 +51,10 @@ def agency(portal: RunningPortal) -> Agency:
     member = execute_query("members", filters={"client_id": client["client_id"]}, order="member_id", limit=1).data[0]
     live = execute_query("policies", columns="line, policy_id", filters={"state": "live"}, order="policy_id desc").data
     policies = {row["line"]: row["policy_id"] for row in live}
+    policies["pending"] = live[0]["policy_id"]
+    with transaction() as tx:
+        awaited = {"state": "pending", "waiting_for": ["payment", "KYC"]}
+        tx.update("policies", awaited, filters={"policy_id_eq": policies["pending"]})
     paths = _paths(client["client_id"], member["member_id"], policies)
     return Agency(portal.url, {**paths, **_message_paths(client), **_renewal_paths(policies["motor"])})
 
@@ -108,6 +112,14 @@ def _paths(client_id: str, member_id: int, policies: dict[str, int]) -> dict[str
         "settings": "/settings", "GST rules": "/settings/rules/gst", "delete client": f"/clients/{client_id}/delete",
         "cancel policy": f"/policies/{motor}/cancellation", "lose policy": f"/policies/{motor}/loss",
         "delete policy": f"/policies/{motor}/deletion",
+        "pending": "/pending", "pending by kind": "/pending?waiting=proposal&mine=on",
+        "complete policy": f"/policies/{policies['pending']}/completion",
+        "endorse policy": f"/policies/{motor}/endorsements/new",
+        "endorse vehicle": f"/policies/{motor}/endorsements/new?kind=asset",
+        "endorse persons": f"/policies/{policies['health']}/endorsements/new?kind=person%20added",
+        "note payment": f"/policies/{motor}/payments/new", "print policy": f"/policies/{motor}/print",
+        "rules": "/settings/rules", "commission rules": "/settings/rules/commission",
+        "grace rules": "/settings/rules/grace", "tariff rules": "/settings/rules/tariff",
         "insurers": "/settings/insurers", "products": "/settings/products", "agents": "/settings/agents",
         "TPAs": "/settings/tpas", "document types": "/settings/document-types", "insurer": "/settings/insurers/1",
         "merge insurer": "/settings/insurers/1/merge?into_id=2", "merges": "/settings/insurers/merges",

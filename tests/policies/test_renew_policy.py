@@ -244,16 +244,16 @@ def test_the_no_claim_bonus_climbs_its_ladder_and_is_lost_after_90_days(app, now
     assert next_bonus(trade_rules("motor"), Decimal(now), due, today) == Decimal(following)
 
 
-def test_a_double_click_on_renew_leads_twice_to_the_one_new_term(clerk, book):
+def test_a_double_click_on_renew_leads_twice_to_the_one_new_term(clerk, colleague, book):
     form = book.form("other", policy_number="RN/20")
     old_id = add(clerk, form)
-    key = re.search(r'name="form_key" value="([0-9a-f]{32})"', clerk.get(f"/policies/{old_id}/renewal").text)[1]
     version = str(stored(old_id)["version"])
-    first, second = (
-        renew(clerk, old_id, form, policy_number="RN/20/2", version=version, form_key=key) for _ in range(2)
-    )
+    first, second = (renew(clerk, old_id, form, policy_number="RN/20/2", version=version) for _ in range(2))
     assert (first.status_code, second.status_code) == (303, 303)
     assert first.location == second.location
+    # Another premium is another wish, and somebody else's.
+    assert renew(clerk, old_id, form, policy_number="RN/20/2", version=version, net_premium="1").status_code == 409
+    assert renew(colleague, old_id, form, policy_number="RN/20/2", version=version).status_code == 409
     assert execute_query("policies", filters={"renewed_from_id_eq": old_id}, count=True).count == 1
 
 

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portal.formats import financial_year
-from portal.policies.clock import clock
+from portal.policies.clock import clock, grace_rule
 from portal.policies.commission_terms import choose_commission
 from portal.policies.motor import last_day, long_term, next_bonus, tariff_premium
 from portal.policies.premium import calculate, choose_tax, commission
-from portal.policies.tds import deducted
+from portal.policies.tds import deducted, tds_rule
 from portal.settings.queries import retention_rule, trade_rules
 
 D = Decimal
@@ -220,7 +220,7 @@ def test_the_third_party_tariff_is_suggested_by_class_size_and_years(rules, vehi
 
 def of(line, due_on, today, rules, **details):
     policy = {"state": "live", "line": line, "due_on": due_on, "one_time": details.pop("one_time", False)}
-    return clock(policy, details, rules, today)
+    return clock(policy, details, grace_rule(rules, line, details.get("premium_mode"), due_on), today)
 
 
 # Grace: health 30 days, 15 where the premium is monthly, cover in them only where it is by instalments (IRDAI master
@@ -273,7 +273,8 @@ def test_a_trip_has_no_clock_but_its_end(rules):
     ("other", "16000", date(2025, 4, 1), "0"),
 ])
 def test_tax_deducted_from_commission(rules, payee, commission_of_year, on, tax):
-    assert deducted(rules, D(commission_of_year), payee=payee, on=on) == D(tax)
+    rate, threshold = tds_rule(rules, payee, on)
+    assert deducted(D(commission_of_year), rate, threshold) == D(tax)
 
 
 # Policy data up to 10 years (IRDAI regulations 2020), KYC 5 years (PMLA s. 12).

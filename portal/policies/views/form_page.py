@@ -119,14 +119,12 @@ def refuse_duplicate(form: SubmittedForm[PolicyInput], error: Duplicate) -> Row 
 def once_key(form: SubmittedForm[PolicyInput], subject: Subject) -> str | None:
     """The same for the same form sent twice with the same content, so that a double click adds one policy.
 
-    Another button is another wish: what was saved as pending can be saved as live from the same page. What is renewed
-    belongs to the wish as well.
+    Another button is another wish: what was saved as pending can be saved as live from the same page.
     """
     form_key = form.value("form_key")
     if len(form_key) != 32 or form.data is None:
         return None
-    renewed = str((subject.stored or {}).get("policy_id", ""))
-    wish = (form_key, subject.client["client_id"], renewed, form.value("action"), form.data.model_dump_json())
+    wish = (form_key, subject.client["client_id"], subject.line, form.value("action"), form.data.model_dump_json())
     return hashlib.sha256("\0".join(wish).encode()).hexdigest()
 
 

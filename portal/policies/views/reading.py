@@ -8,10 +8,12 @@ from flask import Response
 
 from portal.formats import office_date, today
 from portal.policies import queries, words
-from portal.policies.clock import clock
-from portal.policies.premium import calculate
-from portal.policies.views.routes import any_policy, blueprint
-from portal.settings.queries import trade_rules
+from portal.policies.clock import clock, rule_on_page
+from portal.policies.payments import account
+from portal.policies.premium import ZERO, calculate
+from portal.policies.tds import deducted
+from portal.policies.views.routes import any_policy, blueprint, living_policy
+from portal.settings.queries import setting
 from portal.web import may, render, requires
 
 ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -25,6 +27,7 @@ def page(policy_id: int) -> Response:
     details = queries.details(policy_id, policy["line"])
     chain = queries.terms(policy_id)
     place = next(number for number, term in enumerate(chain) if term["policy_id"] == policy_id)
+    ledger = queries.ledger(policy_id)
     parts = calculate(
         policy["net_premium"],
         policy["addon_premium"],
@@ -40,9 +43,40 @@ def page(policy_id: int) -> Response:
         round_off=policy["gross_premium"] - parts.gross + parts.round_off,
         details=details,
         terms=chain,
+        ledger=ledger,
+        account=account(policy, ledger),
+        tds=deducted(policy["commission_amount"], policy["tds_rate"] or ZERO, ZERO),
         place=place,
-        clock=clock(policy, details, trade_rules(policy["line"]), today()),
+        clock=clock(policy, details, rule_on_page(policy), today()),
         activity=[{**entry, "changes": _changes(entry, policy["line"])} for entry in queries.activity(policy_id)],
+        words=words,
+    )
+
+
+@blueprint.get("/policies/<int:policy_id>/print")
+@requires("policies.read")
+def print_view(policy_id: int) -> Response:
+    """One term on A4, without anything around it."""
+    policy, ledger = living_policy(policy_id), queries.ledger(policy_id)
+    parts = calculate(
+        policy["net_premium"],
+        policy["addon_premium"],
+        policy["tp_premium"],
+        gst_rate=policy["gst_rate"],
+        gst_tp_rate=policy["gst_tp_rate"],
+    )
+    office = setting("company")
+    return render(
+        "policies/print.html",
+        policy=policy,
+        details=policy,
+        parts=parts,
+        round_off=policy["gross_premium"] - parts.gross + parts.round_off,
+        endorsements=[entry for entry in ledger if entry["entry"] == "endorsement"],
+        payments=[entry for entry in ledger if entry["entry"] == "payment"],
+        account=account(policy, ledger),
+        office=office["value"] if office else {},
+        today=today(),
         words=words,
     )
 

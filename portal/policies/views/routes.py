@@ -9,6 +9,7 @@ from portal.web import may, not_found
 
 blueprint = Blueprint("policies", __name__)
 
+CHANGED = "This policy was changed by someone else meanwhile. Nothing was saved. Look at it again before you go on."
 NO_SUCH_POLICY = "There is no such policy. It may have been deleted; search for its number to be sure."
 
 

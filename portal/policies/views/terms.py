@@ -1,6 +1,7 @@
 """What becomes of a term: renewed, cancelled, lost, deleted, restored."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 from flask import Response, request, url_for
@@ -8,14 +9,14 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from database_pool import BusinessRule, Conflict, Duplicate, Transaction, transaction
 from portal.errors import Refused
-from portal.formats import now, today
-from portal.inputs import Input
-from portal.policies import ending, queries, renewal, words
-from portal.policies.inputs import FORMS, CancellationInput, LossInput, PolicyInput, VersionInput
-from portal.policies.pricing import Book
+from portal.formats import compact, now, today
+from portal.inputs import Input, lenient
+from portal.policies import ending, endorsement, queries, renewal, words
+from portal.policies.inputs import FORMS, CancellationDay, CancellationInput, LossInput, PolicyInput, VersionInput
+from portal.policies.pricing import Book, price
 from portal.policies.views import form_page
 from portal.policies.views.form_page import Subject
-from portal.policies.views.routes import any_policy, blueprint, living_policy
+from portal.policies.views.routes import CHANGED, any_policy, blueprint, living_policy
 from portal.policies.views.writing import UNFINISHED
 from portal.settings.queries import lost_reasons
 from portal.web import SubmittedForm, actor, flash, may, prefilled, redirect_to, render, requires, submitted
@@ -23,7 +24,6 @@ from portal.web import SubmittedForm, actor, flash, may, prefilled, redirect_to,
 Answer = Response | BaseResponse
 RENEWAL = "policies/renewal.html"
 UNDONE_BY = {"cancel": "policies.reopen", "lose": "policies.reopen", "delete": "policies.restore"}
-CHANGED = "This policy was changed by someone else meanwhile. Nothing was saved. Look at it again before you go on."
 
 
 @blueprint.get("/policies/<int:policy_id>/renewal")
@@ -55,28 +55,42 @@ def renew(policy_id: int) -> Answer:
     taken = None
     if form.data is not None and form.ok:
         try:
-            # A second click finds the key: it writes nothing and is led to the term of the first.
-            with transaction(form_page.once_key(form, subject)) as tx:
-                renewal.renew(
+            with transaction() as tx:
+                new_id = renewal.renew(
                     tx, actor(), old, form.data, book=book, pending=pending, with_commission=may("commission.read"),
                     tell_client=bool(form.value("tell_client")),
                 )  # fmt: skip
             flash(f"Policy {old['policy_number'] or ''} is renewed.")
-            return redirect_to("policies.page", policy_id=tx.changes[1].rows[0]["policy_id"])
+            return redirect_to("policies.page", policy_id=new_id)
         except Duplicate as error:
             if error.constraint == "policies_renewal":
-                return _too_late(form, subject, book)
+                return _second_click(form.data, subject, book) or _too_late(form, subject, book)
             taken = form_page.refuse_duplicate(form, error)
         except BusinessRule as error:
             form_page.refuse_by_rule(form, error)
         except Conflict:
-            return _too_late(form, subject, book)
+            return _second_click(form.data, subject, book) or _too_late(form, subject, book)
     return form_page.show(RENEWAL, form, subject, book, old=old, taken=taken, status=422)
 
 
 def _subject(old: dict[str, Any]) -> tuple[Subject, Book]:
     client = {"client_id": old["client_id"], "name": old["client_name"]}
     return Subject(client, old["line"], old), form_page.book_for(old["client_id"], old["line"])
+
+
+def _second_click(data: PolicyInput, subject: Subject, book: Book) -> BaseResponse | None:
+    """Leads somebody to the term that the same wish of theirs has just made; None for another wish or somebody else's."""
+    rival = queries.renewal_of((subject.stored or {})["policy_id"])
+    wish = {
+        "created_by": actor().user_id,
+        "insurer_id": data.insurer_id,
+        "number_key": compact(data.policy_number),
+        "policy_from": data.policy_from,
+        "gross_premium": price(data, subject.line, book).premium.gross,
+    }
+    if rival is None or any(rival[name] != value for name, value in wish.items()):
+        return None
+    return redirect_to("policies.page", policy_id=rival["policy_id"])
 
 
 def _too_late(form: SubmittedForm[PolicyInput], subject: Subject, book: Book) -> Response:
@@ -111,7 +125,8 @@ def _cannot_renew(old: dict[str, Any]) -> BaseResponse:
 def cancellation_form(policy_id: int) -> Answer:
     """Asks for the day and the reason."""
     old = living_policy(policy_id)
-    return _end_form("cancel", old, prefilled({"version": old["version"], "cancelled_on": today()}))
+    day = min(max(today(), old["policy_from"]), old["policy_to"])
+    return _end_form("cancel", old, prefilled({"version": old["version"], "cancelled_on": day}))
 
 
 @blueprint.post("/policies/<int:policy_id>/cancellation")
@@ -119,7 +134,12 @@ def cancellation_form(policy_id: int) -> Answer:
 def cancel(policy_id: int) -> Answer:
     """Ends a live term on a day."""
     old, form = living_policy(policy_id), submitted(CancellationInput)
-    return _end("cancel", old, form, ending.cancel, "Policy {number} is cancelled.")
+    book = form_page.book_for(old["client_id"], old["line"])
+
+    def with_refund(tx: Transaction, who: Any, stored: dict[str, Any], data: CancellationInput) -> None:
+        ending.cancel(tx, who, stored, data, book=book)
+
+    return _end("cancel", old, form, with_refund, "Policy {number} is cancelled.")
 
 
 @blueprint.get("/policies/<int:policy_id>/loss")
@@ -155,6 +175,8 @@ def _end(
             return redirect_to("policies.page", policy_id=old["policy_id"])
         except Refused as refusal:
             form.refuse(refusal)
+        except Duplicate:
+            form.add_error("endorsement_number", "This policy has an endorsement of this number already.")
         except Conflict:
             fresh = living_policy(old["policy_id"])
             form.values["version"] = str(fresh["version"])
@@ -170,6 +192,7 @@ def _end_form(
         status,
         what=what,
         old=old,
+        suggested=_suggested_refund(old, form) if what == "cancel" else None,
         form=form,
         changed=changed,
         words=words,
@@ -177,6 +200,13 @@ def _end_form(
         CHANGED=CHANGED,
         lost_reasons=[(name, name) for name in lost_reasons()] if what == "lose" else [],
     )
+
+
+def _suggested_refund(old: dict[str, Any], form: SubmittedForm[Input]) -> Decimal:
+    """What a proportionate refund of net premium and add-on comes to on the day in the form, before tax."""
+    day = lenient(CancellationDay, {"cancelled_on": form.value("cancelled_on")}).cancelled_on or today()
+    charged = old["net_premium"] + old["addon_premium"]
+    return endorsement.pro_rata(charged, old["policy_from"], old["policy_to"], day)
 
 
 @blueprint.get("/policies/<int:policy_id>/deletion")
@@ -223,7 +253,7 @@ def reopen(policy_id: int) -> Answer:
     stored, form = living_policy(policy_id), submitted(VersionInput)
     try:
         with transaction() as tx:
-            ending.reopen(tx, actor(), stored, form.data.version if form.data else 0)
+            ending.reopen(tx, actor(), stored, form.data.version if form.data else 0, at=now())
         flash(f"Policy {stored['policy_number'] or 'without a number'} is open again.")
     except Conflict:
         flash(CHANGED, "bad")

@@ -110,7 +110,7 @@ def create() -> Answer:
                 )
             saved = tx.changes[0].rows[0]
             if queries.is_there(saved["policy_id"]):
-                return _saved(form.data, saved, book)
+                return saved_page(form.data, saved, book)
             form.values.pop("form_key")
             form.add_error("", SAVED_AND_DELETED)
         except Duplicate as error:
@@ -134,7 +134,7 @@ def premium() -> Answer:
 @requires("policies.write")
 def edit(policy_id: int) -> Answer:
     """The form with the stored term in it."""
-    subject, book = _stored_subject(policy_id)
+    subject, book = stored_subject(policy_id)
     return form_page.show(FORM, prefilled(form_page.editable(subject.stored or {}, subject.line, book)), subject, book)
 
 
@@ -142,7 +142,7 @@ def edit(policy_id: int) -> Answer:
 @requires("policies.write")
 def change(policy_id: int) -> Answer:
     """Saves the term as entered, unless somebody else changed it meanwhile: then both versions are shown."""
-    subject, book = _stored_subject(policy_id)
+    subject, book = stored_subject(policy_id)
     stored = subject.stored or {}
     form = submitted(FORMS[subject.line])
     if request.form.get("action") in UNFINISHED:
@@ -157,7 +157,7 @@ def change(policy_id: int) -> Answer:
                 service.change(
                     tx, actor(), stored, form.data, book=book, pending=pending, with_commission=may("commission.read")
                 )
-            return _saved(form.data, tx.changes[0].rows[0], book)
+            return saved_page(form.data, tx.changes[0].rows[0], book)
         except Duplicate as error:
             taken = form_page.refuse_duplicate(form, error)
         except BusinessRule as error:
@@ -167,7 +167,8 @@ def change(policy_id: int) -> Answer:
     return form_page.show(FORM, form, subject, book, status=422, taken=taken)
 
 
-def _stored_subject(policy_id: int) -> tuple[Subject, Book]:
+def stored_subject(policy_id: int) -> tuple[Subject, Book]:
+    """A stored term as the subject of its form, and what it is checked against."""
     stored = living_policy(policy_id)
     client = {"client_id": stored["client_id"], "name": stored["client_name"]}
     return Subject(client, stored["line"], stored), form_page.book_for(stored["client_id"], stored["line"])
@@ -180,7 +181,7 @@ def _show_again(form: SubmittedForm[PolicyInput], subject: Subject, book: Book) 
 
 
 def _show_both(form: SubmittedForm[PolicyInput], policy_id: int) -> Response:
-    subject, book = _stored_subject(policy_id)
+    subject, book = stored_subject(policy_id)
     fresh = subject.stored or {}
     # Both versions in one spelling, so that "1,500" and "1500" are no difference.
     mine = prefilled({**(form.data.model_dump() if form.data else {}), "action": form.value("action")})
@@ -196,7 +197,8 @@ def _show_both(form: SubmittedForm[PolicyInput], policy_id: int) -> Response:
     )
 
 
-def _saved(data: PolicyInput, row: dict[str, Any], book: Book) -> BaseResponse:
+def saved_page(data: PolicyInput, row: dict[str, Any], book: Book) -> BaseResponse:
+    """Sends the browser to a policy just saved, with a word on what it still waits for and on an unusual tax."""
     number = row["policy_number"] or "without a number yet"
     waits = f" It waits for: {', '.join(row['waiting_for'])}." if row["waiting_for"] else ""
     flash(f"Policy {number} is saved{' as pending' if row['state'] == 'pending' else ''}.{waits}")

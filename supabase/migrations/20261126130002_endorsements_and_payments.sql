@@ -53,8 +53,9 @@ create view policy_ledger with (security_invoker = true) as
          null::smallint as instalment, null::text as ifsc, e.created_at, u.name as created_by_name
     from endorsements e left join users u on u.user_id = e.created_by where e.withdrawn_at is null
   union all
-  select 'payment', p.payment_id, p.policy_id, p.paid_on, p.mode, p.reference, null, null, null, null, null, null, null,
-         p.amount, null, null, null, p.instalment, p.ifsc, p.created_at, u.name
+  select 'payment', p.payment_id, p.policy_id, p.paid_on, p.mode, p.reference, null, null::numeric(14, 2),
+         null::numeric(14, 2), null::numeric(5, 2), null::numeric(5, 2), null, null::numeric(14, 2),
+         p.amount, null::numeric(14, 2), null, null, p.instalment, p.ifsc, p.created_at, u.name
     from payments p left join users u on u.user_id = p.created_by where p.removed_at is null;
 comment on view policy_ledger is 'key: entry, entry_id';
 

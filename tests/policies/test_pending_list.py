@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,8 @@ from tests.policies.book import add, make_book, stored, trail
 def waiting(app, clerk):
     """A policy that waits for a payment and for KYC, a week old."""
     book = make_book("WA01")
-    form = book.form("fire", policy_number="", action="pending") | {"waiting_for": ["payment", "KYC"]}
+    typed = book.form("fire", policy_number="", action="pending")
+    form: dict[str, Any] = {**typed, "waiting_for": ["payment", "KYC"]}
     policy_id = add(clerk, form)
     with transaction() as tx:
         tx.update("policies", {"created_at": now() - timedelta(days=7)}, filters={"policy_id_eq": policy_id})

@@ -24,6 +24,7 @@ from portal.api.views.routes import (
     repeated,
     require_version,
 )
+from portal.audit import Actor
 from portal.formats import compact, now, today
 from portal.policies import ending, queries, renewal, service
 from portal.policies.inputs import FORMS, CancellationInput, LossInput, PolicyFilter, PolicyInput
@@ -147,7 +148,11 @@ def _register_ending(name: str, path: str, summary: str, form: Any, end: Callabl
     operation(described)(view)
 
 
-_register_ending("cancel_policy", "cancellation", "Ends a live term on a day", CancellationInput, ending.cancel)
+def _cancel(tx: Transaction, who: Actor, stored: dict[str, Any], data: CancellationInput) -> None:
+    ending.cancel(tx, who, stored, data, book=_book(stored["client_id"], stored["line"]))
+
+
+_register_ending("cancel_policy", "cancellation", "Ends a live term on a day", CancellationInput, _cancel)
 _register_ending("lose_policy", "loss", "Marks a term as lost, for a reason of the list", LossInput, ending.mark_lost)
 
 
@@ -157,7 +162,7 @@ _register_ending("lose_policy", "loss", "Marks a term as lost, for a reason of t
 def reopen_policy(asked: Asked, policy_id: int) -> Response:
     stored = _policy(policy_id)
     require_version(asked, stored)
-    guarded(lambda tx: ending.reopen(tx, actor(), stored["as_entered"], asked.version))
+    guarded(lambda tx: ending.reopen(tx, actor(), stored["as_entered"], asked.version, at=now()))
     return record(asked.operation, _policy(policy_id))
 
 

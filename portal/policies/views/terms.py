@@ -79,7 +79,7 @@ def _subject(old: dict[str, Any]) -> tuple[Subject, Book]:
 
 
 def _second_click(data: PolicyInput, subject: Subject, book: Book) -> BaseResponse | None:
-    """Leads somebody to the term that the same wish of theirs has just made; None for another wish or somebody else's."""
+    """Leads somebody to the term that the same wish of theirs has just made; None for any other wish."""
     rival = queries.renewal_of((subject.stored or {})["policy_id"])
     wish = {
         "created_by": actor().user_id,

@@ -106,12 +106,6 @@ def _add_own_routes(app: Flask) -> None:
         """Says that this process lives; asks nobody else, so that a slow database does not get it restarted."""
         return jsonify(status="healthy", timestamp=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
 
-    @app.get("/")
-    @web.signed_in
-    def start() -> BaseResponse:
-        """Leads to the first page that exists for everybody."""
-        return redirect("/clients", 303)
-
     @app.get("/favicon.ico")
     @web.public
     def favicon() -> BaseResponse:

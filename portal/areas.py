@@ -15,6 +15,7 @@ from portal.renewals import views as renewals
 from portal.search import views as search
 from portal.settings import views as settings
 from portal.staff import views as staff
+from portal.today import views as today
 from portal.trail import views as trail
 from portal.trash import tasks as trash_tasks
 from portal.trash import views as trash
@@ -23,10 +24,11 @@ from portal.whatsapp_bot import views as whatsapp_bot
 
 AREAS = (
     "settings", "staff", "jobs", "lists", "clients", "documents", "outbox", "policies", "renewals", "whatsapp_bot",
-    "trash", "search", "trail", "api",
+    "trash", "search", "trail", "today", "api",
 )  # fmt: skip
 _VIEWS = (
     settings, staff, jobs, lists, clients, documents, outbox, policies, renewals, whatsapp_bot, trash, search, trail,
+    today,
     api,
 )  # fmt: skip
 # Imported here and nowhere else: so every process knows every task by its name.

@@ -40,7 +40,7 @@ PAGES = (
     Place("Pending policies", "/policies?view=pending", "policies", "policies.read"),
     Place("Policies with payment pending", "/policies?view=unpaid", "policies", "policies.read"),
     Place("Renewals", "/renewals", "renewals", "policies.read"),
-    Place("Messages", "/messages", "outbox", "clients.read"),
+    Place("Messages", "/messages", "outbox", "messages.read"),
     Place("Jobs", "/jobs", "jobs"),
     Place("Settings", "/settings", "settings", "settings.manage"),
     Place("Users", "/users", "staff", "staff.manage"),

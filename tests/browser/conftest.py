@@ -97,6 +97,7 @@ def _message_paths(client: dict[str, Any]) -> dict[str, str]:
 def _paths(client_id: str, member_id: int, policies: dict[str, int]) -> dict[str, str]:
     motor = policies["motor"]
     return {
+        "today": "/", "business": "/business", "birthdays": "/today/birthdays", "keys": "/account/keys",
         "clients": "/clients", "clients filtered": "/clients?q=zzzz", "client": f"/clients/{client_id}",
         "new client": "/clients/new", "edit client": f"/clients/{client_id}/edit",
         "new member": f"/clients/{client_id}/members/new",
@@ -159,7 +160,7 @@ def cookies(chromium: Browser, agency: Agency) -> list[Any]:
     page.get_by_label("E-mail").fill(cast.email_of("administrator"))
     page.get_by_label("Password", exact=True).fill(cast.PASSWORD)
     page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url("**/clients")
+    page.get_by_role("heading", name="Today", exact=True).wait_for()
     held: list[Any] = [*context.cookies()]
     context.close()
     return held

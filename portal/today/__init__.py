@@ -1,0 +1,1 @@
+"""The day's work and the business's figures: where everybody begins."""

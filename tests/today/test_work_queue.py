@@ -1,0 +1,167 @@
+"""Today: every section counts what its list holds; what is done is done for all, until tomorrow."""
+
+import re
+from datetime import date, timedelta
+
+import pytest
+
+from database_pool import call_function, execute_query, transaction
+from portal.formats import today
+from portal.today import queries
+from tests.cast import sign_in
+from tests.clients.counting import questions_of
+
+SECTION = re.compile(
+    r'<h2 id="s-\w+">(.*?) <span class="count">([\d,]+)</span></h2>\s*<a href="([^"]+)"', re.DOTALL)
+
+
+@pytest.fixture(autouse=True)
+def nothing_marked(book):
+    yield
+    with transaction() as tx:
+        tx.delete("work_marks", filters={"on_day_gte": date(2000, 1, 1)})
+
+
+def sections(browser, path="/"):
+    """Headings with their counts and the lists behind them."""
+    page = browser.get(path).text
+    found = SECTION.findall(page)
+    return {heading: (int(count.replace(",", "")), link.replace("&amp;", "&")) for heading, count, link in found}
+
+
+def counted(page):
+    """How many the list says it holds."""
+    found = re.search(r'<p class="muted"[^>]*>\s*([\d,]+) ', page.text)
+    assert found, page.text[:3000]
+    return int(found[1].replace(",", ""))
+
+
+def press(browser, item, mark):
+    return browser.submit("/today/marks", {"item": item, "mark": mark, "next": "/"})
+
+
+def test_what_waits_is_there_in_its_section(app):
+    shown = {heading: count for heading, (count, _) in sections(sign_in(app, "administrator")).items()}
+    assert shown == {
+        "In grace or uninsured": 2, "Due within 7 days": 3, "Payment pending": 2,
+        "Papers awaited for more than 3 days": 1, "Messages that failed": 1, "Tasks that gave up": 1,
+        "Birthdays today": len(born_today())}
+
+
+def born_today():
+    days = call_function("birthdays_on", {"day": today()}, read_only=True)
+    return execute_query("birthday_list", filters={"birthday_in": days}).data
+
+
+def test_each_count_is_that_of_the_list_behind_it(app):
+    administrator = sign_in(app, "administrator")
+    for path in ("/", "/?agent_id=1", "/?agent_id=2"):
+        for heading, (count, link) in sections(administrator, path).items():
+            if "/jobs/" in link or "/messages/" in link:
+                assert link in administrator.get(path).text
+                continue
+            assert counted(administrator.get(link)) == count, heading
+    assert len(execute_query("messages", filters={"state": "failed"}).data) == 1
+    assert administrator.get("/messages/log?state=failed").status_code == 200
+    assert administrator.get("/jobs/dead-letters").status_code == 200
+
+
+def test_one_agents_book_holds_that_agents_work(manager):
+    shown = {heading: count for heading, (count, _) in sections(manager, "/?agent_id=2").items()}
+    assert shown == {"In grace or uninsured": 1, "Due within 7 days": 1, "Payment pending": 1}
+
+
+def test_what_is_done_leaves_the_queue_for_everybody_and_counts(clerk, manager):
+    before = sections(manager)["Due within 7 days"]
+    press(clerk, "renewal:4", "done")
+    page = manager.get("/").text
+    assert "1 of" in page and "done by Charu Nair" in page
+    assert "/policies/4/renewal" not in page
+    assert sections(manager)["Due within 7 days"] == before   # the list behind it has not changed
+    press(manager, "renewal:4", "open")
+    assert "/policies/4/renewal" in clerk.get("/").text
+
+
+def test_one_piece_of_work_in_two_sections_is_done_once(clerk):
+    total = call_function("work_queue", {"day": today(), "of_agent": 2, "most": 8}, read_only=True)
+    assert total["items"] == 3
+    press(clerk, "renewal:8", "done")
+    page = clerk.get("/?agent_id=2").text
+    assert "1 of 3 done" in page
+
+
+def test_tomorrow_it_is_work_again(clerk):
+    press(clerk, "renewal:1", "snoozed")
+    there = {row["item"] for row in queries.work_queue(today(), None)["sections"]["overdue"]["rows"]}
+    tomorrow = queries.work_queue(today() + timedelta(days=1), None)["sections"]["overdue"]["rows"]
+    assert "renewal:1" not in there
+    assert "renewal:1" in {row["item"] for row in tomorrow}
+
+
+def test_two_colleagues_who_tick_the_same_work_off_meet_without_an_error(clerk, manager):
+    assert press(clerk, "renewal:5", "done").status_code == press(manager, "renewal:5", "done").status_code == 303
+    assert len(execute_query("work_marks", filters={"item": "renewal:5"}).data) == 1
+
+
+@pytest.mark.parametrize("item", ["renewal:0", "x:1", "renewal:1; drop", "", "renewal:99999999999999999999"])
+def test_work_that_is_none_is_refused(clerk, item):
+    assert press(clerk, item, "done").status_code == 303
+    assert "not known" in clerk.get("/").text
+    assert not execute_query("work_marks").data
+
+
+def test_grace_and_no_cover_are_told_apart(clerk):
+    page = clerk.get("/").text
+    assert "Grace ends in 25 days" in page   # health: 30 days after the end 5 days ago
+    assert "No cover since" in page           # ended 40 days ago
+
+
+def test_an_empty_day_names_the_next_renewal(clerk):
+    for section in queries.work_queue(today(), 1)["sections"].values():
+        for row in section["rows"]:
+            press(clerk, row["item"], "done")
+    page = clerk.get("/?agent_id=1").text
+    assert "All done" in page
+    assert "Next renewal" in page and "Kavita Iyer" in page
+
+
+def test_the_month_counts_what_was_issued_and_what_was_kept(database):
+    day = date(2026, 6, 20)
+    with transaction() as tx:
+        rows = [
+            {"policy_id": 100 + number, "client_id": "KI01", "insurer_id": 2, "product_id": 1, "line": "health",
+             "agent_id": 2, "policy_number": f"JUNE/{number}", "policy_from": start, "policy_to": end, "due_on": end,
+             "state": state, "payment_date": start, "gross_premium": "10000.50", "commission_amount": "1500.25"}
+            for number, (start, end, state) in enumerate([
+                ("2026-06-01", "2027-05-31", "live"), ("2026-06-30", "2027-06-29", "cancelled"),
+                ("2026-07-01", "2027-06-30", "live"), ("2025-06-11", "2026-06-10", "renewed"),
+                ("2025-06-12", "2026-06-11", "renewed"), ("2025-06-13", "2026-06-12", "lost"),
+                ("2025-06-21", "2026-06-20", "live"), ("2026-06-05", "2027-06-04", "pending")])]
+        tx.insert("policies", rows)
+    figures = queries.month_figures(day, 2)
+    assert figures["policies"] == 2
+    assert str(figures["gross"]) == "20001.00" and str(figures["commission"]) == "3000.50"
+    assert (figures["kept"], figures["due"]) == (2, 3)   # due on the day itself is not over yet
+    with transaction() as tx:
+        tx.delete("policies", filters={"policy_id_gte": 100, "policy_id_lt": 110})
+
+
+def test_commission_is_for_those_who_may_see_it(clerk, manager):
+    assert "Commission expected" in manager.get("/").text
+    assert "Commission" not in clerk.get("/").text
+
+
+def test_those_who_lead_others_choose_whose_book_they_see(clerk, manager):
+    assert "Agent Apte" in manager.get("/").text
+    assert "Agent Apte" not in clerk.get("/").text
+
+
+@pytest.mark.parametrize("path", ["/", "/business", "/today/birthdays", "/?agent_id=1"])
+def test_the_page_asks_at_most_six_questions(manager, monkeypatch, path):
+    assert questions_of(manager, path, monkeypatch) <= 6
+
+
+@pytest.mark.parametrize(("day", "days"), [("2026-02-28", [228, 229]), ("2028-02-28", [228]), ("2028-02-29", [229]),
+                                           ("2026-11-26", [1126])])
+def test_who_was_born_on_29_february_has_a_birthday_each_year(day, days):
+    assert call_function("birthdays_on", {"day": day}, read_only=True) == days

@@ -82,10 +82,15 @@ class Settings:
         "portal", parse.several(parse.email), (),
         "Staff with one of these addresses are administrators from their first sign-in.",
         "asha@example.com,ravi@example.com")
-    data_encryption_key: str | None = _setting(
-        "portal", parse.encryption_key, None, "Encrypts secrets that staff enter under Settings. Make one: python -c "
+    data_encryption_key: tuple[str, ...] = _setting(
+        "portal", parse.several(parse.encryption_key), (), "Encrypts secrets in the database, such as those of "
+        "two-step sign-in. Absent: a key made from SECRET_KEY. Several, with commas: the first encrypts, all decrypt, "
+        "so that a new one can be put in front. Make one: python -c "
         "\"import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())\"",
         "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", secret=True)
+    require_two_step: Literal["nobody", "administrators", "everybody"] = _setting(
+        "portal", parse.choice({word: word for word in ("nobody", "administrators", "everybody")}), "nobody",
+        "Who has to sign in with a code from an app besides the password.", "administrators")
     metrics_token: str | None = _setting(
         "portal", parse.text, None,
         "Monitoring reads /metrics from other machines with Authorization: Bearer and this.",

@@ -35,6 +35,17 @@ class SignIn(Input):
     password: Password = Field(title="Password")
 
 
+class SecondStep(Input):
+    code: ShortText = Field(title="Code")
+    trust: Literal["", "yes"] = Field("", title="Do not ask in this browser for 30 days")
+
+
+class PasswordOnly(Input):
+    """One's own password, for what a borrowed open browser must not do."""
+
+    password: Password = Field(title="Password")
+
+
 class PasswordChange(Input):
     current_password: Password = Field(title="Present password")
     new_password: Password = Field(title="New password")

@@ -1,18 +1,15 @@
 """Who may do what, and the rules of signing in and of looking after colleagues' accounts."""
 
 import datetime
-import hashlib
-import ipaddress
 import logging
-import math
 from collections.abc import Mapping
 from typing import Any
 
-from database_pool import Transaction, call_function, new_id
+from database_pool import Transaction, new_id
 from portal import audit, formats
 from portal.audit import Actor
 from portal.errors import NotFound, Refused, TooManyAttempts
-from portal.staff import passwords, queries, sessions, tokens
+from portal.staff import brakes, passwords, queries, sessions, tokens
 from portal.staff.inputs import Account, Colleague, Invitation, PasswordChange
 
 logger = logging.getLogger(__name__)
@@ -41,8 +38,6 @@ ROLES: Mapping[str, str] = {
     "read-only": "May look, not change",
 }
 LONGEST_SESSION = sessions.LONGEST
-# One person at one place, one place (an office has one address for all), one account from all over the world.
-FREE_FAILURES = {"pair": 5, "ip": 30, "email": 30}
 FORGOTTEN_AFTER = datetime.timedelta(days=2)   # longer than any pause
 WRONG = "E-mail or password is not right."
 
@@ -61,14 +56,14 @@ def check_sign_in(email: str, password: str, *, ip: str | None, device: str = ""
     are counted apart, so that strangers who guess from all over the world shut out each other and not the colleague.
     """
     email = email.strip().lower()
-    subjects = _subjects(email, ip, device)
-    brakes = {subject: FREE_FAILURES[kind] for kind, subject in subjects.items()}
+    subjects = brakes.subjects(email, ip, device)
+    counted = {subject: brakes.FREE_FAILURES[kind] for kind, subject in subjects.items()}
     user = queries.credentials_of(email)
-    right = _is_right(user["password_hash"] if user else None, password, brakes)
+    right = _is_right(user["password_hash"] if user else None, password, counted)
     if user is None or not right or not user["is_active"]:
         logger.warning("sign-in failed", extra={"subject": subjects["pair"][:20], "user_id": user and user["user_id"]})
         raise Refused(WRONG)
-    _undo_attempt(brakes)
+    brakes.take_back(counted)
     return user
 
 
@@ -89,8 +84,8 @@ def sign_in(
         changes["password_hash"] = passwords.hashed(password)
     _change_user(tx, changes, expect=1,
               filters={"user_id_eq": user["user_id"], "version_eq": user["version"], "is_active_eq": True})
-    subjects = _subjects(user["email"], actor.ip)
-    forgiven = {subjects["pair"], subjects["email"], _subjects(user["email"], actor.ip, device)["pair"]}
+    subjects = brakes.subjects(user["email"], actor.ip)
+    forgiven = {subjects["pair"], subjects["email"], brakes.subjects(user["email"], actor.ip, device)["pair"]}
     tx.delete("sign_in_brakes", filters={"subject_in": sorted(forgiven)})
     tx.delete("sign_in_brakes", filters={"counted_at_lt": formats.now() - FORGOTTEN_AFTER})
     audit.record(tx, actor, "signed in", "user", user["user_id"],
@@ -104,22 +99,28 @@ def sign_out(tx: Transaction, actor: Actor, session_key: str) -> None:
     audit.record(tx, actor, "signed out", "user", actor.user_id or "")
 
 
+def check_own_password(user_id: int, password: str, *, field: str) -> Row:
+    """The account of a colleague who is signed in and typed the password again. Raises Refused beside `field`."""
+    user = queries.credentials_by_id(user_id)
+    if user is None:
+        raise NotFound("This account no longer exists.")
+    brake = {f"password:{user_id}": brakes.FREE_FAILURES["pair"]}
+    try:
+        right = _is_right(user["password_hash"], password, brake)
+    except TooManyAttempts as refusal:
+        raise Refused(refusal.sentence, field=field) from refusal
+    if not right:
+        raise Refused("This is not your present password.", field=field)
+    brakes.take_back(brake)
+    return user
+
+
 def change_own_password(tx: Transaction, actor: Actor, change: PasswordChange, *, session_key: str) -> None:
     """Sets a new password and ends all other sessions. Raises Refused for a wrong old one or a poor new one.
 
     The end of `tx` raises Conflict when somebody reset the password meanwhile.
     """
-    user = queries.credentials_by_id(actor.user_id or 0)
-    if user is None:
-        raise NotFound("This account no longer exists.")
-    brake = {f"password:{user['user_id']}": FREE_FAILURES["pair"]}
-    try:
-        right = _is_right(user["password_hash"], change.current_password, brake)
-    except TooManyAttempts as refusal:
-        raise Refused(refusal.sentence, field="current_password") from refusal
-    if not right:
-        raise Refused("This is not your present password.", field="current_password")
-    _undo_attempt(brake)
+    user = check_own_password(actor.user_id or 0, change.current_password, field="current_password")
     if change.new_password != change.new_password_again:
         raise Refused("The two new passwords differ. Type the new one twice.", field="new_password_again")
     if change.new_password == change.current_password:
@@ -128,7 +129,7 @@ def change_own_password(tx: Transaction, actor: Actor, change: PasswordChange, *
     _change_user(tx, {"password_hash": passwords.hashed(change.new_password), "must_change_password": False},
               filters={"user_id_eq": user["user_id"], "version_eq": user["version"]}, expect=1)
     sessions.end_all(tx, user["user_id"], but=session_key)
-    tx.delete("sign_in_brakes", filters={"subject_in": list(brake)})
+    tx.delete("sign_in_brakes", filters={"subject_eq": f"password:{user['user_id']}"})
     audit.record(tx, actor, "changed own password", "user", user["user_id"])
 
 
@@ -202,7 +203,7 @@ def reset_password(tx: Transaction, actor: Actor, before: Row, *, version: int) 
               filters={"user_id_eq": before["user_id"], "version_eq": version}, expect=1)
     sessions.end_all(tx, before["user_id"])
     tokens.revoke_all(tx, before["user_id"])
-    tx.delete("sign_in_brakes", filters={"subject_eq": _subjects(before["email"], None)["email"]})
+    tx.delete("sign_in_brakes", filters={"subject_eq": brakes.subjects(before["email"], None)["email"]})
     audit.record(tx, actor, "reset password", "user", before["user_id"])
     return password
 
@@ -231,50 +232,14 @@ def _keep_an_administrator(tx: Transaction, actor: Actor, target: Row) -> None:
                   filters={"user_id_eq": actor.user_id, "role_eq": "administrator", "is_active_eq": True})
 
 
-def _is_right(stored: str | None, password: str, brakes: Mapping[str, int]) -> bool:
-    """Whether it is the stored password. The attempt is counted before anybody looks, for each subject of `brakes`.
+def _is_right(stored: str | None, password: str, counted: Mapping[str, int]) -> bool:
+    """Whether it is the stored password. The attempt is counted before anybody looks, for each subject of `counted`.
 
     Raises TooManyAttempts, without looking, while one of the subjects has used up its free attempts (the value).
     """
-    wait = call_function("reserve_sign_in_attempt", _attempt(brakes))
-    if wait:
-        raise _must_wait(wait)
+    brakes.count(counted)
     try:
         return passwords.matches(stored, password)
     except TooManyAttempts:   # the machine is busy: nobody looked
-        _undo_attempt(brakes)
+        brakes.take_back(counted)
         raise
-
-
-def _undo_attempt(brakes: Mapping[str, int]) -> None:
-    call_function("undo_sign_in_attempt", _attempt(brakes))
-
-
-def _attempt(brakes: Mapping[str, int]) -> dict[str, list[Any]]:
-    return {"subjects": list(brakes), "free_failures": list(brakes.values())}
-
-
-def _subjects(email: str, ip: str | None, device: str = "") -> dict[str, str]:
-    """What failures are counted by: of an e-mail address its hash, of an IPv6 address the household's /64."""
-    digest = hashlib.sha256(email.encode("utf-8", "replace")).hexdigest()
-    if device:
-        return {"pair": f"pair:{digest}:{hashlib.sha256(device.encode()).hexdigest()}"}
-    place = _place(ip)
-    return {"pair": f"pair:{digest}:{place}", "ip": f"ip:{place}", "email": f"email:{digest}"}
-
-
-def _place(ip: str | None) -> str:
-    try:
-        address = ipaddress.ip_address(ip or "")
-    except ValueError:
-        return "unknown"
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is None:
-        return str(ipaddress.ip_network((address, 64), strict=False))
-    return str(address)
-
-
-def _must_wait(seconds: int) -> TooManyAttempts:
-    again = formats.office_time(formats.now() + datetime.timedelta(seconds=seconds + 59))[-5:]
-    wait = f"{seconds} seconds" if seconds < 90 else f"{math.ceil(seconds / 60)} minutes"
-    return TooManyAttempts(
-        f"Too many failed attempts. For safety you can try again in {wait} (at {again}).", seconds=max(1, seconds))

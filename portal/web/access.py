@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -18,6 +19,9 @@ SIGNED_IN = "signed in"
 SIGN_IN_PATH = "/login"
 DEVICE_KNOWN_FOR = 365 * 24 * 3600   # seconds
 CHANGE_PASSWORD_PATH = "/account/password"  # noqa: S105 - a path
+TWO_STEP_PATH = "/account/two-step"
+HALF_SIGNED_IN_FOR = 300   # seconds between the password and the code
+BROWSER_TRUSTED_FOR = 30 * 24 * 3600   # seconds without another code, where the colleague asked for it
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -37,6 +41,7 @@ class StaffMember:
     session_key: str = ""
     token_id: int | None = None   # of the API token through which a program acts for the colleague
     shortcuts: bool = True
+    must_set_up_two_step: bool = False
 
     def may(self, permission: str) -> bool:
         """Whether the role allows it; what is not in the matrix is forbidden."""
@@ -67,6 +72,12 @@ def requires(permission: str) -> Callable[[View], View]:
 def open_to_temporary_password(view: View) -> View:
     """Lets a colleague in who still has to replace a one-time password."""
     view.open_to_temporary_password = True  # type: ignore[attr-defined]
+    return view
+
+
+def open_without_two_step(view: View) -> View:
+    """Lets a colleague in who still has to set up the second step of signing in."""
+    view.open_without_two_step = True  # type: ignore[attr-defined]
     return view
 
 
@@ -120,6 +131,10 @@ def _gate() -> Response | None:
         if wants_json():
             abort(403, "Replace your one-time password first: sign in to the portal and choose a new one.")
         return redirect(CHANGE_PASSWORD_PATH, 303)
+    if user.must_set_up_two_step and not getattr(view, "open_without_two_step", False):
+        if wants_json():
+            abort(403, "Set up two-step sign-in first: the office asks for it.")
+        return redirect(TWO_STEP_PATH, 303)
     access = access_of(view)
     if access != SIGNED_IN and not user.may(access or ""):
         current_app.logger.warning("access refused", extra={"endpoint": request.endpoint, "user_id": user.user_id})
@@ -188,6 +203,39 @@ def begin_session(token: str) -> None:
     g.pop("csrf_token", None)
 
 
+def begin_half_session(user_id: int, version: int, target: str) -> None:
+    """Notes in the browser that the password was right. It opens nothing but the page that asks for the code."""
+    session.clear()
+    session["half"] = {"user_id": user_id, "version": version, "next": target, "at": int(time.time())}
+    g.pop("csrf_token", None)
+
+
+def half_session() -> dict[str, Any] | None:
+    """Whose password was right within the last five minutes, which version of the account, and where to go next."""
+    half = session.get("half")
+    if not isinstance(half, dict) or time.time() - half["at"] > HALF_SIGNED_IN_FOR:
+        return None
+    return half
+
+
+def trust_browser(response: Response, user_id: int, setup: str) -> None:
+    """Lets this browser sign in without a code for 30 days, until the second step is set up anew (`setup`)."""
+    note = _signed_notes("trusted browser").dumps([user_id, setup])
+    response.set_cookie(_cookie("trusted"), note if isinstance(note, str) else note.decode(),
+                        max_age=BROWSER_TRUSTED_FOR, path="/", httponly=True, samesite="Lax",
+                        secure=bool(current_app.config["SESSION_COOKIE_SECURE"]))
+
+
+def is_trusted_browser(user_id: int, setup: str) -> bool:
+    """Whether this colleague let this browser sign in without a code since the second step was set up."""
+    try:
+        note = _signed_notes("trusted browser").loads(request.cookies.get(_cookie("trusted"), ""),
+                                                      max_age=BROWSER_TRUSTED_FOR)
+    except BadData:
+        return False
+    return bool(note == [user_id, setup])
+
+
 def end_session() -> None:
     """Takes everything out of the browser's cookie."""
     session.clear()
@@ -213,11 +261,19 @@ def known_device(email: str) -> str:
 
 
 def _device_notes() -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(current_app.config["SECRET_KEY"], salt="known device")
+    return _signed_notes("known device")
 
 
 def _device_cookie() -> str:
-    return "__Host-device" if current_app.config["SESSION_COOKIE_SECURE"] else "device"
+    return _cookie("device")
+
+
+def _signed_notes(purpose: str) -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(current_app.config["SECRET_KEY"], salt=purpose)
+
+
+def _cookie(name: str) -> str:
+    return f"__Host-{name}" if current_app.config["SESSION_COOKIE_SECURE"] else name
 
 
 def asked_by_htmx() -> bool:

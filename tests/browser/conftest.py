@@ -110,6 +110,7 @@ def _paths(client_id: str, member_id: int, policies: dict[str, int]) -> dict[str
         "edit policy": f"/policies/{motor}/edit", "renew policy": f"/policies/{motor}/renewal",
         "search": "/search?q=me", "search nothing": "/search?q=zzzzzz", "search empty": "/search",
         "users": "/users", "invite": "/users/new", "account": "/account", "password": "/account/password",
+        "two-step": "/account/two-step",
         "settings": "/settings", "GST rules": "/settings/rules/gst", "delete client": f"/clients/{client_id}/delete",
         "cancel policy": f"/policies/{motor}/cancellation", "lose policy": f"/policies/{motor}/loss",
         "delete policy": f"/policies/{motor}/deletion",

@@ -59,7 +59,7 @@ def test_a_wrong_password_an_unknown_address_and_a_disabled_account_read_the_sam
 
 
 def test_an_unknown_address_takes_as_long_as_a_known_one(app, monkeypatch):
-    monkeypatch.setattr("portal.staff.service.FREE_FAILURES", {"pair": 10_000, "ip": 10_000, "email": 10_000})
+    monkeypatch.setattr("portal.staff.brakes.FREE_FAILURES", {"pair": 10_000, "ip": 10_000, "email": 10_000})
     browser = visitor(app)
     token = browser.token()
 

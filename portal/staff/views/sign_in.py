@@ -10,8 +10,8 @@ import config
 from database_pool import Conflict, DatabaseError, transaction
 from portal import web
 from portal.errors import Refused, TooManyAttempts
-from portal.staff import service, sessions, tokens
-from portal.staff.inputs import SignIn
+from portal.staff import queries, service, sessions, tokens, two_step
+from portal.staff.inputs import SecondStep, SignIn
 
 blueprint = Blueprint("staff", __name__)
 logger = logging.getLogger(__name__)
@@ -31,7 +31,8 @@ def load_user(token: str) -> web.StaffMember | None:
     return web.StaffMember(
         user_id=row["user_id"], name=row["name"], email=row["email"], role=row["role"], theme=row["theme"],
         density=row["density"], permissions=service.permissions_of(row["role"]),
-        must_change_password=row["must_change_password"], session_key=row["token_hash"], shortcuts=row["shortcuts"])
+        must_change_password=row["must_change_password"], session_key=row["token_hash"], shortcuts=row["shortcuts"],
+        must_set_up_two_step=not row["two_step"] and two_step.is_required(row["role"]))
 
 
 def load_program(token: str) -> web.StaffMember | None:
@@ -77,6 +78,9 @@ def sign_in() -> Response:
     except Refused as refusal:
         form.refuse(refusal)
         return _again(form, target, 422)
+    if _needs_code(user["user_id"]):
+        web.begin_half_session(user["user_id"], user["version"], target)
+        return web.redirect_to("staff.show_code")
     actor = dataclasses.replace(web.actor(), user_id=user["user_id"])
     try:
         with transaction() as tx:
@@ -92,9 +96,53 @@ def sign_in() -> Response:
     return response
 
 
+@blueprint.get("/login/code")
+@web.public
+def show_code() -> Response:
+    if web.half_session() is None:
+        return web.redirect_to("staff.show_sign_in")
+    return web.render("staff/code.html", form=web.prefilled({}))
+
+
+@blueprint.post("/login/code")
+@web.public
+def sign_in_with_code() -> Response:
+    half = web.half_session()
+    form = web.submitted(SecondStep)
+    user = queries.colleague(half["user_id"]) if half else None
+    state = two_step.state_of(half["user_id"]) if half else None
+    if half is None or user is None or state is None or user["version"] != half["version"]:
+        web.flash("That took too long, or the account was changed meanwhile. Please sign in again.", "bad")
+        return web.redirect_to("staff.show_sign_in")
+    if form.data is None:
+        return web.render("staff/code.html", 422, form=form)
+    actor = dataclasses.replace(web.actor(), user_id=user["user_id"])
+    try:
+        with transaction() as tx:
+            two_step.use(tx, actor, state, form.data.code)
+            token = service.sign_in(tx, user, actor, user_agent=request.user_agent.string,
+                                    device=web.known_device(user["email"]),
+                                    administrators=config.settings().admin_emails)
+    except TooManyAttempts as refusal:
+        form.refuse(refusal)
+        again = web.render("staff/code.html", 429, form=form)
+        again.headers["Retry-After"] = str(refusal.seconds)
+        return again
+    except (Refused, Conflict) as refusal:   # Conflict: the code was used in the same moment
+        form.refuse(refusal if isinstance(refusal, Refused) else Refused(two_step.WRONG, field="code"))
+        return web.render("staff/code.html", 422, form=form)
+    web.begin_session(token)
+    response = web.redirect_home(half["next"])
+    web.remember_device(response, user["email"])
+    if form.data.trust:
+        web.trust_browser(response, user["user_id"], state["created_at"].isoformat())
+    return response
+
+
 @blueprint.post("/logout")
 @web.signed_in
 @web.open_to_temporary_password
+@web.open_without_two_step
 def sign_out() -> Response:
     user = web.current_user()
     with transaction() as tx:
@@ -102,6 +150,12 @@ def sign_out() -> Response:
     web.end_session()
     web.flash("You are signed out.")
     return web.redirect_to("staff.show_sign_in")
+
+
+def _needs_code(user_id: int) -> bool:
+    state = two_step.state_of(user_id)
+    return (state is not None and state["confirmed_at"] is not None
+            and not web.is_trusted_browser(user_id, state["created_at"].isoformat()))
 
 
 def _again(form: web.SubmittedForm[SignIn], target: str, status: int) -> Response:

@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response
 from database_pool import Conflict, Duplicate, transaction
 from portal import web
 from portal.errors import Refused
-from portal.staff import queries, service, sessions
+from portal.staff import queries, service, sessions, two_step
 from portal.staff.devices import describe
 from portal.staff.inputs import Colleague, Guarded, Invitation
 from portal.staff.views.sign_in import blueprint
@@ -148,4 +148,5 @@ def _invitation_page(form: web.SubmittedForm[Any], status: int = 200) -> Respons
 def _user_page(colleague: dict[str, Any], form: web.SubmittedForm[Any], status: int = 200) -> Response:
     devices = [{**row, "device": describe(row["user_agent"])} for row in sessions.live(colleague["user_id"])]
     return web.render("staff/user.html", status, colleague=colleague, form=form, roles=ROLE_OPTIONS, devices=devices,
+                      two_step_is_on=two_step.is_on(colleague["user_id"]),
                       changes=queries.recent_changes(colleague["user_id"]))

@@ -257,6 +257,14 @@ class AssignmentInput(Input):
     agent_id: RecordId | None = Field(None, title="Agent")
 
 
+class RenewalWish(Input):
+    """What of the form of a renewal decides on advice about it."""
+
+    policy_from: OfficeDate | None = None
+    no_claim_bonus: Rate | None = None
+    claimed: Checkbox = False
+
+
 class ArrivalInput(VersionInput):
     """One thing that a pending policy waited for, and that has come."""
 

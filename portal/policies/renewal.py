@@ -5,10 +5,10 @@ from typing import Any
 
 from database_pool import Transaction
 from portal import audit
-from portal.formats import today
+from portal.formats import percent, today
 from portal.outbox.service import cancel_waiting
 from portal.policies import motor, notices, queries, service
-from portal.policies.inputs import PolicyInput
+from portal.policies.inputs import MotorInput, PolicyInput, RenewalWish
 from portal.policies.pricing import Book, end_of_year, price, terms_of, with_ends
 from portal.settings.queries import setting
 
@@ -58,6 +58,31 @@ def suggestion(old: Row, book: Book, today: date) -> Row:
     if old["line"] == "travel":
         new["trip_from"] = new["trip_to"] = None
     return new
+
+
+def problems(old: Row, data: PolicyInput, *, claimed: bool) -> dict[str, str]:
+    """Why these entries cannot follow the old term, one sentence per field. `claimed`: a claim was paid in it."""
+    found = {}
+    if data.policy_from <= old["policy_from"]:
+        found["policy_from"] = "The new term must start after the old one. Please check the date."
+    if claimed and isinstance(data, MotorInput) and data.no_claim_bonus:
+        found["no_claim_bonus"] = "After a claim the no-claim bonus is 0."
+    return found
+
+
+def advice(old: Row, book: Book, wish: RenewalWish) -> list[str]:
+    """What to think of before saving: a gap between the terms, and a bonus that the rule does not give."""
+    start = wish.policy_from or old["due_on"] + timedelta(days=1)
+    said = []
+    if (gap := (start - old["due_on"]).days - 1) > 0:
+        said.append(f"Between the terms there is a gap of {gap} {'day' if gap == 1 else 'days'} without cover.")
+    if old["line"] == "motor" and wish.no_claim_bonus:
+        now = old.get("no_claim_bonus")
+        allowed = motor.next_bonus(book.rules, now, old["due_on"], start, claimed=wish.claimed)
+        if wish.no_claim_bonus > allowed:
+            why = "after a claim" if wish.claimed else "after this gap" if allowed == 0 else "after this term"
+            said.append(f"The rule gives a no-claim bonus of {percent(allowed)} {why}.")
+    return said
 
 
 def renew(

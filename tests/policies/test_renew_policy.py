@@ -269,3 +269,35 @@ def test_renewing_at_the_moment_the_client_is_deleted_keeps_the_form(app, manage
     assert "This client is in the trash. Restore the client first." in answer.text
     assert "kept text" in answer.text
     assert stored(old_id)["state"] == "lost"
+
+
+def test_after_a_claim_the_bonus_is_nothing(clerk, book):
+    form = book.form("motor", policy_number="RN/30", no_claim_bonus="35")
+    old_id = add(clerk, form)
+    page = clerk.get(f"/policies/{old_id}/renewal").text
+    assert 'name="no_claim_bonus" type="text" value="45"' in page
+    again = renew(clerk, old_id, form, policy_number="RN/30/2", claimed="on", action="recalculate").text
+    assert 'name="no_claim_bonus" type="text" value="0"' in again
+    refused = renew(clerk, old_id, form, policy_number="RN/30/2", claimed="on", no_claim_bonus="45")
+    assert refused.status_code == 422
+    assert "After a claim the no-claim bonus is 0." in refused.text
+    assert renew(clerk, old_id, form, policy_number="RN/30/2", claimed="on", no_claim_bonus="0").status_code == 303
+
+
+def test_a_gap_and_a_bonus_that_the_rule_does_not_give_are_said_before_saving(clerk, book):
+    form = book.form("motor", policy_number="RN/31", no_claim_bonus="35")
+    old_id = add(clerk, form)   # ends on 31/10/2027; 90 days later is 29/01/2028
+    typed = {"policy_number": "RN/31/2", "action": "recalculate", "no_claim_bonus": "45"}
+    page = renew(clerk, old_id, form, policy_from="01/02/2028", **typed).text
+    assert "there is a gap of 92 days without cover" in page
+    assert "The rule gives a no-claim bonus of 0 % after this gap." in page
+    assert "there is a gap" not in renew(clerk, old_id, form, **typed).text
+
+
+def test_what_differs_from_the_old_term_is_named(clerk, book):
+    form = book.form("motor", policy_number="RN/32")
+    old_id = add(clerk, form)
+    page = renew(clerk, old_id, form, policy_number="RN/32/2", make_model="Kia Seltos", action="recalculate").text
+    changed = page[page.index("Changed</span>") :][:400]
+    assert "Make and model" in changed
+    assert "Vehicle number" not in changed

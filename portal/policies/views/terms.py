@@ -12,7 +12,15 @@ from portal.errors import Refused
 from portal.formats import compact, now, today
 from portal.inputs import Input, lenient
 from portal.policies import ending, endorsement, queries, renewal, words
-from portal.policies.inputs import FORMS, CancellationDay, CancellationInput, LossInput, PolicyInput, VersionInput
+from portal.policies.inputs import (
+    FORMS,
+    CancellationDay,
+    CancellationInput,
+    LossInput,
+    PolicyInput,
+    RenewalWish,
+    VersionInput,
+)
 from portal.policies.pricing import Book, price
 from portal.policies.views import form_page
 from portal.policies.views.form_page import Subject
@@ -35,7 +43,7 @@ def renewal_form(policy_id: int) -> Answer:
         return _cannot_renew(old)
     subject, book = _subject(old)
     form = prefilled(form_page.without_zeros(renewal.suggestion(old, book, today())))
-    return form_page.show(RENEWAL, form, subject, book, old=old)
+    return _show_renewal(form, subject, book, old)
 
 
 @blueprint.post("/policies/<int:policy_id>/renewal")
@@ -45,13 +53,17 @@ def renew(policy_id: int) -> Answer:
     old = living_policy(policy_id)
     subject, book = _subject(old)
     form = submitted(FORMS[old["line"]])
+    claimed = bool(form.value("claimed"))
     if request.form.get("action") in UNFINISHED:
+        if claimed and "no_claim_bonus" in form.values:
+            form.values["no_claim_bonus"] = "0"
         form_page.keep_errors_of_premium(form)
-        return form_page.show(RENEWAL, form, subject, book, old=old, status=422 if form.errors else 200)
+        return _show_renewal(form, subject, book, old, status=422 if form.errors else 200)
     pending = request.form.get("action") == "pending"
     form_page.check(form, Subject(subject.client, subject.line), book, pending=pending)
-    if form.data is not None and form.data.policy_from <= old["policy_from"]:
-        form.add_error("policy_from", "The new term must start after the old one. Please check the date.")
+    if form.data is not None:
+        for name, sentence in renewal.problems(old, form.data, claimed=claimed).items():
+            form.add_error(name, sentence)
     taken = None
     if form.data is not None and form.ok:
         try:
@@ -70,12 +82,17 @@ def renew(policy_id: int) -> Answer:
             form_page.refuse_by_rule(form, error)
         except Conflict:
             return _second_click(form.data, subject, book) or _too_late(form, subject, book)
-    return form_page.show(RENEWAL, form, subject, book, old=old, taken=taken, status=422)
+    return _show_renewal(form, subject, book, old, taken=taken, status=422)
 
 
 def _subject(old: dict[str, Any]) -> tuple[Subject, Book]:
     client = {"client_id": old["client_id"], "name": old["client_name"]}
     return Subject(client, old["line"], old), form_page.book_for(old["client_id"], old["line"])
+
+
+def _spelt(text: str) -> str:
+    """A field such that 8,900 and 8900, or two spellings of a number plate, are no difference."""
+    return text if "." in text else compact(text)
 
 
 def _second_click(data: PolicyInput, subject: Subject, book: Book) -> BaseResponse | None:
@@ -97,15 +114,35 @@ def _too_late(form: SubmittedForm[PolicyInput], subject: Subject, book: Book) ->
     """409 with everything typed, the old term as it is now, and the term that somebody else added, if one did."""
     old = living_policy((subject.stored or {})["policy_id"])
     form.values["version"] = str(old["version"])
-    return form_page.show(
-        RENEWAL,
+    return _show_renewal(
         form,
         Subject(subject.client, subject.line, old),
         book,
-        old=old,
+        old,
         status=409,
         changed=True,
         rival=queries.renewal_of(old["policy_id"]),
+    )
+
+
+def _show_renewal(
+    form: SubmittedForm[Any], subject: Subject, book: Book, old: dict[str, Any], *, status: int = 200, **more: Any
+) -> Response:
+    """The two terms side by side, with advice and with what differs between them."""
+    before = prefilled(form_page.editable(old, subject.line, book))
+    wish = lenient(RenewalWish, {name: form.value(name) for name in RenewalWish.model_fields})
+    return form_page.show(
+        RENEWAL,
+        form,
+        subject,
+        book,
+        old=old,
+        status=status,
+        advice=renewal.advice(old, book, wish),
+        differs=[
+            label for name, label in subject.labels.items() if _spelt(form.value(name)) != _spelt(before.value(name))
+        ],
+        **more,
     )
 
 

@@ -63,7 +63,7 @@ __all__ = [
 Row = dict[str, Any]
 MOST_FILES = 500  # in one batch
 ATTEMPTS = 8
-LEASE = 180.0  # seconds; longer than the longest silence of a store
+LEASE = 30.0  # seconds that a dead process keeps a file; a living one renews it
 TOLD_EVERY = 1.0  # seconds between two looks at the row while a file is sent
 LEFT_BEHIND = 24 * 3600.0  # seconds after which a spooled file that no row names was left by a crash
 
@@ -281,13 +281,9 @@ class BatchFileManager:
             return {"state": work["state"] if work else "gone"}
         if work["cancelled_at"] is not None:
             return self._end(work, "cancelled", "The batch was cancelled.")
-        claim = secrets.token_hex(8)
-        _rows.change(
-            file_id, {"state": "working", "claim": claim}, {"claim_eq" if work["claim"] else "claim_is": work["claim"]}
-        )
-        work["claim"] = claim
         self._figures["working"] += 1
         try:
+            self._claim(work)
             return self._bring(work)
         except Stopped:
             return self._end(work, "cancelled", "The batch was cancelled.")
@@ -406,6 +402,14 @@ class BatchFileManager:
             )
             also(tx, [offer.row for offer in good])
 
+    def _claim(self, work: Row) -> None:
+        """Writes down who works on the file and under which key it will lie, before anything leaves this machine."""
+        guard = {"claim_eq" if work["claim"] else "claim_is": work["claim"]}
+        store, claim = self.store(work["store"]), secrets.token_hex(8)
+        key = work["reserved_key"] or store.reserve(document_place(work), work["document_id"])
+        _rows.change(work["file_id"], {"state": "working", "claim": claim, "reserved_key": key}, guard)
+        work |= {"claim": claim, "reserved_key": key}
+
     def _bring(self, work: Row) -> Row:
         spool_path = self.spool / str(work["spool_name"])
         if work["pages"] is None:
@@ -413,10 +417,7 @@ class BatchFileManager:
             if findings.refusal:
                 return self._end(work, "refused", findings.refusal)
             work |= {"pages": findings.pages or 0, "media_type": findings.media_type}
-        store, place = self.store(work["store"]), document_place(work)
-        key = work["reserved_key"] or store.reserve(place, work["document_id"])
-        if store.name == "drive" and not work["reserved_key"]:
-            _rows.change(work["file_id"], {"reserved_key": key}, {"claim_eq": work["claim"]})
+        store, place, key = self.store(work["store"]), document_place(work), work["reserved_key"]
         content = Content(
             spool_path, work["size"], work["md5"], work["sha256"], work["media_type"], work["document_id"]
         )

@@ -88,11 +88,16 @@ class DriveClient:
         if self._files is None:
             with self._lock:
                 if self._files is None:
-                    document = json.loads(get_static_doc("drive", "v3"))
-                    # An endpoint given to build() moves the metadata calls alone; uploads follow this.
-                    document["rootUrl"] = document["mtlsRootUrl"] = self.root_url
-                    self._files = build_from_document(document, http=httplib2.Http()).files()
+                    self._files = build_from_document(self.document, http=httplib2.Http()).files()
         return self._files
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The description of Drive's interface, which comes with the library, for this endpoint."""
+        document: dict[str, Any] = json.loads(get_static_doc("drive", "v3"))
+        # An endpoint given to build() moves the metadata calls alone; uploads follow this.
+        document["rootUrl"] = document["mtlsRootUrl"] = self.root_url
+        return document
 
     def new_id(self) -> str:
         """An id for a file or folder that will be made: a creation repeated with it makes no second one."""

@@ -296,6 +296,7 @@ class _Inspector:
 def _serve(descriptor: int) -> None:
     """Answers questions until the one who asks has gone."""
     _limit_ourselves()
+    os.set_blocking(descriptor, True)  # gevent's sockets do not block, and a pause would look like the end
     with socket.socket(fileno=descriptor) as asked, asked.makefile("r", encoding="utf-8") as lines:
         for line in lines:
             asked.sendall(json.dumps(_answer(json.loads(line))).encode() + b"\n")

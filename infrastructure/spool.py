@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from infrastructure.native_threads import elsewhere
+from infrastructure.native_threads import each_elsewhere, elsewhere
 from infrastructure.stores import BLOCK
 
 
@@ -116,17 +116,17 @@ def spooled(folder: Path, source: BinaryIO, *, largest: int) -> SpooledFile:
 def make_durable(folder: Path, files: Iterable[SpooledFile]) -> None:
     """All the files, and their names in the folder, are on the disk itself."""
 
-    def sync() -> None:
-        for file in files:
-            file.make_durable()
-        if os.name != "nt":
-            descriptor = os.open(folder, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+    each_elsewhere(SpooledFile.make_durable, files)
+    if os.name != "nt":  # Windows opens no folders, and keeps its names in order by itself
+        elsewhere(partial(_sync_folder, folder))
 
-    elsewhere(sync)
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def remove_older(folder: Path, seconds: float, needed: Iterable[str]) -> int:

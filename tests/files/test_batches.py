@@ -298,6 +298,25 @@ def test_a_lost_file_is_asked_for_again(client):
     assert rows_of(batch)[0]["state"] == "done"
 
 
+def test_inspectors_serve_greenlets_one_after_another(tmp_path):
+    path = tmp_path / "paper.pdf"
+    path.write_bytes(pdf())
+    code = f"""
+from gevent import monkey; monkey.patch_all()
+import gevent, pathlib
+from infrastructure.file_inspection import Inspectors
+inspectors = Inspectors()
+asked = [gevent.spawn(inspectors.inspect, pathlib.Path({str(path)!r}), "application/pdf") for _ in range(12)]
+gevent.joinall(asked)
+gevent.sleep(0.3)   # longer than the pipe is quiet between two files
+asked += [gevent.spawn(inspectors.inspect, pathlib.Path({str(path)!r}), "application/pdf") for _ in range(3)]
+gevent.joinall(asked)
+print({{greenlet.value.refusal for greenlet in asked}})
+"""
+    out = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert out.stdout.strip() == "{''}"
+
+
 def test_figures_come_without_an_application(database):
     code = "from batch_file_operations import batch_file_manager; print(batch_file_manager.get_stats())"
     out = subprocess.run(

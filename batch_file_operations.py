@@ -327,6 +327,26 @@ class BatchFileManager:
             tx.update("batch_files", {"state": "done", "finished_at": _now()}, filters={"file_id_eq": file_id})
         return {"store_key": key}
 
+    def move_to_drive(self, document_id: int) -> bool:
+        """Moves a document from this machine's disk to Google Drive; False where it did not lie here. May be stopped at
+        any moment and repeated: its id in Drive is written down first. Raises StoreError.
+        """
+        row = _rows.stored(document_id)
+        if row is None or row["store"] != "local":
+            return False
+        local, drive, place = self.store("local"), self.store("drive"), document_place(row)
+        key = row["moving_key"] or drive.reserve(place, document_id)
+        with transaction() as tx:
+            tx.update("documents", {"moving_key": key}, filters={"document_id_eq": document_id}, expect=1)
+        with copied(local.read(row["store_key"])) as path:
+            content = Content(path, row["size"], row["md5"], row["sha256"], row["media_type"], document_id)
+            drive.put(key, archive_place(row) if row["state"] == "archived" else place, content, Transfer())
+        moved = {"store": "drive", "store_key": key, "moving_key": None}
+        with transaction() as tx:
+            tx.update("documents", moved, filters={"document_id_eq": document_id, "store_eq": "local"}, expect=1)
+        local.remove(row["store_key"])
+        return True
+
     def downloads(self, batch_id: str) -> Path:
         """The folder of a batch's downloads; they are kept for a day."""
         return settings().data_dir / "downloads" / batch_id

@@ -112,6 +112,12 @@ class DriveStore:
         )
         return key
 
+    def remove(self, key: str) -> None:
+        """Puts the file into Drive's trash, from which the office can take it back."""
+        trashed = self.client.files.update(fileId=key, body={"trashed": True}, supportsAllDrives=True, fields="id")
+        with contextlib.suppress(ContentMissing):
+            self.client.execute(trashed, kind="write")
+
     def problems(self) -> list[str]:
         """Asks for the root folder and says what is wrong with it."""
         try:
@@ -199,11 +205,7 @@ class DriveStore:
 
     def _unusable(self, key: str) -> KeyUnusable:
         """Puts what came out wrong into the trash, and asks for another attempt."""
-        with contextlib.suppress(ContentMissing):
-            self.client.execute(
-                self.client.files.update(fileId=key, body={"trashed": True}, supportsAllDrives=True, fields="id"),
-                kind="write",
-            )
+        self.remove(key)
         return KeyUnusable("What arrived in Google Drive differs from what was sent; it is sent again.")
 
     def _range(self, key: str, start: int, end: int) -> tuple[bytes, int]:

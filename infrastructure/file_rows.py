@@ -46,6 +46,12 @@ class FileRows:
         rows: list[Row] = self._query("file_work", filters={"file_id_eq": file_id}, limit=1).data
         return rows[0] if rows else None
 
+    def stored(self, document_id: int) -> Row | None:
+        """One document whose content lies in a store, with what its place is made of; None when there is none."""
+        filters = {"document_id_eq": document_id, "state_in": ["stored", "archived"]}
+        rows: list[Row] = self._query("document_list", filters=filters, limit=1).data
+        return rows[0] if rows else None
+
     def change(self, file_id: int, changes: Row, guard: Row) -> None:
         """Changes an open file. Raises Conflict where the guard does not hold: another worker has the file by now."""
         filters = {"file_id_eq": file_id, "state_in": OPEN, **guard}

@@ -69,6 +69,11 @@ class LocalStore:
             raise ContentMissing("The file is not in the documents folder any more.")
         return new_key
 
+    def remove(self, key: str) -> None:
+        """Deletes the file; one that is gone already is no fault."""
+        path = self._path(key)
+        elsewhere(lambda: path.unlink(missing_ok=True))
+
     def problems(self) -> list[str]:
         """Whether the folder can be written, or made."""
         folder = self._root

@@ -83,5 +83,8 @@ class Store(Protocol):
     def archive(self, key: str, place: Place) -> str:
         """Moves the document to another place and answers the key it has from now on."""
 
+    def remove(self, key: str) -> None:
+        """Takes away what lies under the key: a copy that is not needed any more. In Drive it goes into the trash."""
+
     def problems(self) -> list[str]:
         """Sentences about what hinders the store, each with its cure; empty when it works. Changes nothing."""

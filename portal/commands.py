@@ -12,7 +12,11 @@ from pydantic import ValidationError
 
 import config
 import database_pool
+from batch_file_operations import batch_file_manager
 from portal import audit, demo
+from portal.documents import queries as documents
+from portal.documents import service as service_of_documents
+from portal.documents.words import STORES
 from portal.errors import Refused
 from portal.inputs import explain
 from portal.staff import passwords, queries, service
@@ -138,4 +142,36 @@ def work(names: tuple[str, ...], workers: int | None) -> None:
     database_pool.stop_database()
 
 
-COMMANDS = (create_admin, ensure_admin, migrate, seed_demo, work)
+@click.command("documents-check")
+def documents_check() -> None:
+    """Say where new documents go, and what is wrong with that place."""
+    problems = batch_file_manager.problems()
+    for sentence in problems:
+        click.echo(sentence, err=True)
+    if problems:
+        sys.exit(1)
+    click.echo(f"New documents go to {STORES[batch_file_manager.store_name]}, which works.")
+
+
+@click.command("documents-migrate")
+def documents_migrate() -> None:
+    """Move every document from this machine's disk to Google Drive. Stopped, it goes on where it stood."""
+    _ready()
+    if batch_file_manager.store_name != "drive":
+        _stop("Google Drive is not configured: set GOOGLE_CREDENTIALS_FILE and ROOT_FOLDER_ID first.")
+    for sentence in batch_file_manager.problems():
+        _stop(sentence)
+    moved, left, last = 0, 0, 0
+    while found := documents.on_this_machine(last):
+        for last in found:
+            try:
+                moved += service_of_documents.move_to_drive(last)
+            except Refused as refusal:
+                left += 1
+                click.echo(f"Document {last}: {refusal.sentence}", err=True)
+        click.echo(f"{moved} moved, {left} left behind")
+    click.echo(f"{moved} documents moved to Google Drive." if not left else
+               f"{moved} documents moved, {left} left behind: run the command again.")
+
+
+COMMANDS = (create_admin, ensure_admin, migrate, seed_demo, documents_check, documents_migrate, work)

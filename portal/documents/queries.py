@@ -88,6 +88,13 @@ def kinds(*, active_only: bool = True) -> list[Row]:
     return execute_query("document_types", columns=columns, filters=filters, order="document_type_id").data
 
 
+def on_this_machine(after: int, *, limit: int = 100) -> list[int]:
+    """Documents that lie on this machine's disk, behind one of them, by number."""
+    filters: Row = {"store_eq": "local", "state_in": ["stored", "archived"], "document_id_gt": after}
+    rows = execute_query("documents", columns="document_id", filters=filters, order="document_id", limit=limit).data
+    return [row["document_id"] for row in rows]
+
+
 def fetches_of(document_id: int, *, limit: int = 20) -> list[Row]:
     """The latest fetches of a document by signed links."""
     return execute_query(

@@ -67,6 +67,14 @@ def picture_of(document: Mapping[str, Any], page: int) -> bytes:
         raise Refused(f"This page cannot be shown. {problem}") from problem
 
 
+def move_to_drive(document_id: int) -> bool:
+    """Moves one document from this machine's disk to Google Drive. Raises Refused with the reason when it cannot be."""
+    try:
+        return batch_file_manager.move_to_drive(document_id)
+    except StoreError as problem:
+        raise Refused(str(problem)) from problem
+
+
 def change_details(tx: Transaction, actor: audit.Actor, stored: Row, data: DetailsInput) -> None:
     """Files a document under another kind, member or policy. Conflict when somebody else saved since `data.version`."""
     if data.policy_id is not None and data.policy_id not in {

@@ -41,6 +41,14 @@ class ReplyInput(Input):
     form_key: FormKey
 
 
+class DocumentInput(Input):
+    """A document to be sent. `form_key` is the same whenever one form is sent again: one message."""
+
+    channel: Channel = Field("whatsapp", title="By")
+    text: LongText | None = Field(None, title="Words with it")
+    form_key: FormKey
+
+
 class TestInput(Input):
     """A message to oneself, to see that a channel works."""
 

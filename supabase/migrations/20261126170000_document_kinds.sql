@@ -14,7 +14,7 @@ alter table documents add constraint documents_kind_fkey foreign key (kind) refe
 create view document_list with (security_invoker = true) as
   select d.document_id, d.client_id, c.name as client_name, d.member_id, m.name as member_name, d.policy_id,
          p.policy_number, d.claim_number, d.kind, t.name as kind_name, d.title, d.file_name, d.stored_name, d.size, d.sha256,
-         d.md5, d.pages, d.media_type, d.store, d.store_key, d.spool_name, d.state, d.source, d.uploaded_by,
+         d.md5, d.pages, d.media_type, d.store, d.store_key, d.spool_name, d.moving_key, d.state, d.source, d.uploaded_by,
          u.name as uploaded_by_name, d.retention_until, d.replaces_id, d.replaced_by_id, d.version, d.created_at,
          d.updated_at, d.deleted_at, c.agent_id, c.deleted_at as client_deleted_at
     from documents d

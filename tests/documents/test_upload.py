@@ -1,5 +1,7 @@
 """Files coming in through the pages and the address for programs."""
 
+import hashlib
+
 import pytest
 
 from batch_file_operations import BatchFileManager, batch_file_manager
@@ -35,6 +37,21 @@ def test_files_lead_to_their_batch_and_are_stored(clerk):
     assert {(row["state"], row["kind"], row["member_id"]) for row in rows} == {("stored", "policy-schedule", 71)}
     trail = execute_query("audit", filters={"record_type_eq": "document", "action_eq": "add"}).data
     assert {row["document_id"] for row in rows} <= {int(row["record_id"]) for row in trail}
+
+
+def test_fifty_files_go_in_together_and_a_bad_one_fails_alone(clerk):
+    files = [(f"policy {number}.pdf", pdf()) for number in range(49)]
+    answer = send(clerk, [*files, ("broken.pdf", b"%PDF-1.7 broken")], policy_id=POLICY)
+    assert answer.status_code == 303
+    assert "<strong>0 of 50</strong>" in clerk.get(answer.location).text
+    run_due_tasks()
+    page = clerk.get(answer.location).text
+    assert "<strong>49 of 50</strong>" in page
+    assert "This PDF is damaged" in page
+    status = clerk.get(f"/api/files/batch-status/{answer.location.rsplit('/', 1)[1]}").json
+    numbers = [file["document_id"] for file in status["files"] if file["state"] == "done"]
+    rows = {row["document_id"]: row for row in execute_query("documents", filters={"document_id_in": numbers}).data}
+    assert [rows[number]["sha256"] for number in numbers] == [hashlib.sha256(data).hexdigest() for _, data in files]
 
 
 def test_a_form_without_a_file_says_so_and_keeps_what_was_typed(clerk):

@@ -2,13 +2,16 @@
 
 from flask import Response, request
 
+from portal.clients import queries as clients
 from portal.documents import queries, words
 from portal.documents.inputs import SOURCES, DocumentFilter, GapFilter
 from portal.documents.views.routes import blueprint
 from portal.inputs import lenient
 from portal.paging import listing
 from portal.settings.queries import masters
-from portal.web import prefilled, render, requires
+from portal.web import not_found, prefilled, render, requires
+
+MOST_ON_A_PAGE = 25   # documents on the page of their client
 
 
 @blueprint.get("/documents")
@@ -27,6 +30,16 @@ def browse() -> Response:
         sources=SOURCES,
         words=words,
     )
+
+
+@blueprint.get("/documents/of/<client_id>")
+@requires("documents.read")
+def of_client(client_id: str) -> Response:
+    """The latest documents of a client, as the part of the client's page that it fetches."""
+    client = clients.client(client_id.upper()[:20]) or not_found("There is no such client.")
+    rows = queries.documents_of_client(client["client_id"], limit=MOST_ON_A_PAGE)
+    return render("documents/_section.html", documents=rows, client_id=client["client_id"], policy_id=None,
+                  writable=client["deleted_at"] is None, most=MOST_ON_A_PAGE)  # fmt: skip
 
 
 @blueprint.get("/documents/missing")

@@ -6,6 +6,8 @@ from typing import Any
 
 from flask import Response
 
+from portal.documents import queries as documents
+from portal.documents import service as papers
 from portal.formats import office_date, today
 from portal.policies import queries, words
 from portal.policies.clock import clock, rule_on_page
@@ -16,6 +18,7 @@ from portal.policies.views.routes import any_policy, blueprint, living_policy
 from portal.settings.queries import setting
 from portal.web import may, render, requires
 
+MOST_DOCUMENTS = 25
 ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -50,6 +53,9 @@ def page(policy_id: int) -> Response:
         clock=clock(policy, details, rule_on_page(policy), today()),
         activity=[{**entry, "changes": _changes(entry, policy["line"])} for entry in queries.activity(policy_id)],
         words=words,
+        documents=documents.documents_of_policy(policy_id, limit=MOST_DOCUMENTS) if may("documents.read") else None,
+        papers=papers.checklist(policy) if policy["state"] == "pending" else [],
+        most=MOST_DOCUMENTS,
     )
 
 

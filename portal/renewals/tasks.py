@@ -5,6 +5,7 @@ from typing import Any
 
 from database_pool import Conflict, transaction
 from portal import audit
+from portal.documents.queries import documents_of_policy
 from portal.formats import today
 from portal.jobs.queries import job
 from portal.policies import notices
@@ -16,6 +17,7 @@ from task_queue import PermanentFailure, current_task, enqueue_many, schedule, t
 
 AT_ONCE = 500
 GONE = "There is no such policy any more."
+SCHEDULE = "policy-schedule"
 ALREADY = "This step was noted already."
 
 schedule("renewals.note_due_reminders", daily_at="09:00")
@@ -73,13 +75,20 @@ def send_reminder(policy_id: int, day: str) -> dict[str, Any]:
 
 @task("renewals.send_notice", priority=3)
 def send_notice(policy_id: int) -> dict[str, Any]:
-    """Tells the client of one policy that it is issued, once a day."""
+    """Tells the client of one policy that it is issued, once a day, with its schedule where that is in the portal."""
     facts = notice_facts(policy_id)
     if facts is None:
         raise PermanentFailure(GONE)
     running = current_task()
     batch_id = running.batch_id if running else None
-    notice = notices.Notice("policy.issued", today(), batch_id=batch_id, priority=3)
+    papers = documents_of_policy(policy_id, kind=SCHEDULE, limit=1)
+    notice = notices.Notice(
+        "policy.issued",
+        today(),
+        document_ids=tuple(row["document_id"] for row in papers),
+        batch_id=batch_id,
+        priority=3,
+    )
     with transaction() as tx:
         sent = notices.tell(tx, _asker(batch_id), facts, _usable(facts), notice, company=setting("company"))
     return {"messages": sent}

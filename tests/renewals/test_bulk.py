@@ -133,6 +133,20 @@ def test_clients_are_told_of_issued_policies_once_a_day(clerk, chosen):
     assert [row["template_key"] for row in sent] == ["policy.issued", "policy.issued"]
     assert {row["channel"] for row in sent} == {"whatsapp", "email"}
     assert "is issued" in sent[0]["body"]
+    assert [row["document_ids"] for row in sent] == [[], []]
+
+
+def test_the_schedule_of_an_issued_policy_goes_with_the_notice(clerk, book):
+    policy_id = term(book, 300)
+    with transaction() as tx:
+        schedule = {"kind": "policy-schedule", "media_type": "application/pdf", "store": "local", "store_key": "k"}
+        about = {"client_id": book.client, "policy_id": policy_id, "file_name": "s.pdf", "stored_name": "s.pdf"}
+        content = {"size": 9, "sha256": f"{policy_id:064x}", "md5": f"{policy_id:032x}", "state": "stored"}
+        tx.insert("documents", {**schedule, **about, **content})
+    ask(clerk, "/api/bulk/notify-policy-issued", {"policy_ids": [policy_id]})
+    run_due_tasks()
+    document = execute_query("documents", filters={"policy_id_eq": policy_id}).data[0]
+    assert [row["document_ids"] for row in messages(policy_id)] == [[document["document_id"]]] * 2
 
 
 @pytest.mark.parametrize(

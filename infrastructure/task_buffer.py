@@ -95,7 +95,9 @@ class TaskBuffer:
                     if task.until > time.monotonic():
                         self._running += 1
                         return task
-                    self._drop(task)  # its lease ran out while it lay here (a process that was stopped for long)
+                    # Its lease ran out while it lay here: the process was stopped for long.
+                    self._held.pop(task.task_id, None)
+                    self._counts[task.name] -= 1
                 me.clear()
                 self._idle.append(me)
             me.wait()
@@ -104,6 +106,7 @@ class TaskBuffer:
         """A task ended after so many seconds; whether more should be claimed."""
         with self._lock:
             self._running -= 1
+            self._counts[task.name] -= 1
             self._length += (seconds - self._length) * 0.1
             return len(self._waiting) <= LARGEST_BUFFER // 2
 
@@ -111,7 +114,7 @@ class TaskBuffer:
         """What became of it is written: it is no longer held."""
         with self._lock:
             if self._held.get(task.task_id) is task:
-                self._drop(task)
+                del self._held[task.task_id]
 
     def due_for_renewal(self) -> list[Claimed]:
         """Held tasks of whose lease a third has passed."""
@@ -147,7 +150,3 @@ class TaskBuffer:
         if self._idle:
             self._idle.popleft().set()
         return True
-
-    def _drop(self, task: Claimed) -> None:
-        self._held.pop(task.task_id, None)
-        self._counts[task.name] -= 1

@@ -245,7 +245,8 @@ class WorkerProcess:
             return
         claimer = threading.Thread(target=self._claim, name="task-claimer", daemon=True)
         claimer.start()
-        every = TEND_ALONE if self._listener is None else TEND_WITH_LISTENER
+        shortest = min((self._registry.declared[name].lease for name in self.buffer.names), default=60.0)
+        every = min(TEND_ALONE, shortest / 4) if self._listener is None else TEND_WITH_LISTENER
         schedules_due = time.monotonic()
         prune_due = time.monotonic() + PRUNE_EVERY / 2
         while self.buffer.held() or not self._stopped.is_set():

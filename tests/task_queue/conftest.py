@@ -1,5 +1,6 @@
 """Tasks that note what was done with them, and the three ways to the database."""
 
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -11,9 +12,11 @@ import pytest
 import database_pool
 import task_queue
 from config import Settings
+from task_queue import TaskQueue
 from tests.database.conftest import Backend, backend, pooler
 
 __all__ = ["Backend", "Tried", "backend", "pooler"]
+PATIENCE = 60.0  # seconds, on a busy machine
 
 
 class Tried:
@@ -58,3 +61,30 @@ def sql(database: Settings) -> Iterator[psycopg.Connection]:
     """Straight to the module's database, past the data layer."""
     with psycopg.connect(database.database_url or "", autocommit=True) as connection:
         yield connection
+
+
+def wait_until(ready: Callable[[], bool]) -> None:
+    """Returns once it is so; fails after PATIENCE."""
+    deadline = time.monotonic() + PATIENCE
+    while not ready():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def workers(tried: Tried) -> Iterator[Callable[..., TaskQueue]]:
+    """Starts a queue of so many workers once its tasks are declared; it is stopped at the end."""
+    queues = []
+
+    def start(number: int = 4, **options: Any) -> TaskQueue:
+        queue = TaskQueue(number)
+        assert queue.start(**options)
+        queues.append(queue)
+        runner = queue.runner
+        assert runner is not None
+        wait_until(lambda: runner.worker > 0 and (runner._listener is None or runner._listener.connected.is_set()))
+        return queue
+
+    yield start
+    for queue in queues:
+        queue.stop(10)

@@ -1,12 +1,14 @@
 """What the queue promises, on each of the three ways to the database."""
 
 import datetime as dt
+import threading
 
 import pytest
 
 import database_pool
 import task_queue
 from task_queue import PermanentFailure, Postpone, TemporaryFailure
+from tests.task_queue.conftest import PATIENCE, wait_until
 
 pytestmark = pytest.mark.usefixtures("backend")
 
@@ -178,3 +180,47 @@ def test_the_figures_tell_what_waits(tried, backend):
     assert figures["names"][name] == {"queued": 1} and figures["states"]["queued"] >= 1
     assert figures["oldest_seconds"] >= 0 and figures["process"]["running"] is False
     task_queue.run_due_tasks()
+
+
+def test_what_is_stored_here_begins_here_at_once(tried, workers):
+    going, go_on = threading.Event(), threading.Event()
+
+    def work(what):
+        going.set()
+        assert go_on.wait(PATIENCE)
+        return {"attempt": task_queue.current_task().attempt}
+
+    name = tried.task(work)
+    queue = workers()
+    task_id = tried.ask(name)
+    stored = row(task_id)
+    assert (stored["state"], stored["attempts"]) == ("running", 1), "it was not handed over"
+    assert stored["worker_id"] == queue.runner.worker and stored["lease_until"] > stored["created_at"]
+    assert going.wait(PATIENCE)
+    go_on.set()
+    wait_until(lambda: row(task_id)["state"] == "done")
+    assert row(task_id)["result"] == {"attempt": 1} and tried.ran == {None: 1}
+
+
+def test_a_failure_is_tried_again_by_itself(tried, workers):
+    def fail_once(what):
+        if task_queue.current_task().attempt == 1:
+            raise TemporaryFailure("Not yet.", retry_after=0.2)
+
+    name = tried.task(fail_once)
+    workers()
+    task_id = tried.ask(name)
+    wait_until(lambda: row(task_id)["state"] == "done")
+    assert row(task_id)["attempts"] == 2
+
+
+def test_a_long_task_keeps_its_lease(tried, workers):
+    done = threading.Event()
+    name = tried.task(lambda what: done.wait(PATIENCE) and None, lease=3)
+    workers()
+    task_id = tried.ask(name)
+    first = row(task_id)["lease_until"]
+    wait_until(lambda: row(task_id)["lease_until"] > first)
+    done.set()
+    wait_until(lambda: row(task_id)["state"] == "done")
+    assert row(task_id)["rescues"] == 0

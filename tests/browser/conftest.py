@@ -11,8 +11,10 @@ from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_
 
 from config import Settings
 from database_pool import execute_query, transaction
+from portal.audit import Actor
 from portal.demo import seed
 from portal.formats import now
+from portal.jobs.service import JobItem, Skipped, start_job
 from tests import cast
 from tests.servers.portal import RunningPortal
 
@@ -56,7 +58,22 @@ def agency(portal: RunningPortal) -> Agency:
         awaited = {"state": "pending", "waiting_for": ["payment", "KYC"]}
         tx.update("policies", awaited, filters={"policy_id_eq": policies["pending"]})
     paths = _paths(client["client_id"], member["member_id"], policies)
-    return Agency(portal.url, {**paths, **_message_paths(client), **_renewal_paths(policies["motor"])})
+    return Agency(portal.url, {**paths, **_message_paths(client), **_renewal_paths(policies["motor"]),
+                               **_job_paths(policies["motor"])})
+
+
+def _job_paths(policy_id: int) -> dict[str, str]:
+    """A job that waits for ever (no process knows its task), with a failed record and one left out."""
+    items = [JobItem("policy", str(number), {}, f"Policy {number}") for number in (policy_id, 900001, 900002)]
+    skipped = [Skipped("client", "C001", "No consent to WhatsApp messages.", "Kavita Iyer")]
+    with transaction() as tx:
+        batch_id = start_job(tx, Actor(cast.make_cast()["administrator"]), kind="tests.remind", items=items,
+                             title="Reminders for 3 policies", task="tests.nothing", skipped=skipped)  # fmt: skip
+    filters = {"batch_id_eq": batch_id, "record_id_eq": str(policy_id)}
+    failed = {"state": "dead", "last_error": "The phone number is not on WhatsApp.", "finished_at": now()}
+    execute_query("tasks", "update", data=failed, filters=filters)
+    return {"jobs": "/jobs", "jobs of all": "/jobs?show=all", "job": f"/jobs/{batch_id}", "task queue": "/jobs/queue",
+            "dead letters": "/jobs/dead-letters", "no dead letters": "/jobs/dead-letters?name=x"}  # fmt: skip
 
 
 def _renewal_paths(policy_id: int) -> dict[str, str]:

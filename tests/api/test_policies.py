@@ -1,0 +1,147 @@
+"""Policies through the API: the premium of the pages, the same refusals, renewing beside the old term, roles."""
+
+import datetime
+import itertools
+
+import pytest
+
+from database_pool import execute_query, transaction
+from portal.formats import today
+
+NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def masters(app):
+    with transaction() as tx:
+        tx.insert("insurers", {"insurer_id": 7001, "name": "Example General"})
+        tx.insert("products", [{"product_id": 7001, "name": "Example Car", "line": "motor"},
+                               {"product_id": 7002, "name": "Example Floater", "line": "health"}])
+        tx.insert("clients", {"client_id": "AP01", "name": "Api Client"})
+        tx.insert("members", {"member_id": 7001, "client_id": "AP01", "name": "Api Member", "relation": "self"})
+
+
+def motor(**given):
+    return {"client_id": "AP01", "product_id": 7001, "insurer_id": 7001, "policy_number": f"API/{next(NUMBERS)}",
+            "policy_from": today().isoformat(), "payment_date": today().isoformat(), "net_premium": "10000.00",
+            "tp_premium": "3416.00", "vehicle_number": "MH02DN4417", **given}  # fmt: skip
+
+
+def health(**given):
+    return {"client_id": "AP01", "product_id": 7002, "insurer_id": 7001, "policy_number": f"API/{next(NUMBERS)}",
+            "policy_from": "2026-11-01", "net_premium": "20000.00", "plan": "floater",
+            "floater_sum_insured": "500000.00",
+            "persons": [{"member_id": 7001}, {"name": "Somebody Else"}], **given}  # fmt: skip
+
+
+def added(send, line, body):
+    answer = send("POST", f"/policies/{line}", body)
+    assert answer.status_code == 201, answer.text
+    assert answer.headers["Location"] == f"/api/policies/{answer.json['policy_id']}"
+    return answer.json
+
+
+def body_of(policy, **changed):
+    """What a PUT or a renewal of this policy sends: its own fields, some of them changed."""
+    names = ("product_id", "insurer_id", "policy_number", "policy_from", "policy_to", "payment_date", "net_premium",
+             "tp_premium")  # fmt: skip
+    return {**{name: policy[name] for name in names}, "vehicle_number": "MH02DN4417", **changed}
+
+
+def test_the_premium_is_worked_out_as_on_the_page(administrator):
+    policy = added(administrator, "motor", motor())
+    # (10,000 + 3,416) x 1.18 = 15,830.88, to the rupee 15,831
+    assert (policy["gross_premium"], policy["gst_rate"], policy["gst_tp_rate"]) == ("15831.00", "18.00", "18.00")
+    assert policy["details"]["vehicle_number"]
+    retail = added(administrator, "health", health())
+    assert (retail["gross_premium"], retail["gst_rate"]) == ("20000.00", "0.00")   # exempt since 22/09/2025
+    assert [person["name"] for person in retail["details"]["persons"]] == ["Api Member", "Somebody Else"]
+
+
+def test_every_field_is_saved_and_what_is_left_out_is_emptied(administrator):
+    policy = added(administrator, "motor", motor(remarks="Much to say", sum_insured="100000.00"))
+    path = f"/policies/{policy['policy_id']}"
+    changed = administrator("PUT", path, body_of(policy, net_premium="12000.00"), If_Match='"1"')
+    assert changed.status_code == 200, changed.text
+    assert (changed.json["remarks"], changed.json["net_premium"]) == (None, "12000.00")
+    assert administrator("PUT", path, body_of(policy), If_Match='"1"').status_code == 412
+
+
+def test_a_number_that_exists_is_refused_with_the_policy_that_has_it(administrator):
+    first = added(administrator, "motor", motor())
+    answer = administrator("POST", "/policies/motor", motor(policy_number=first["policy_number"].lower()))
+    assert answer.status_code == 409
+    assert answer.json["policy_id"] == first["policy_id"]
+    assert "policy_number" in answer.json["errors"]
+
+
+def test_a_renewal_adds_the_next_term_and_leaves_the_old_one_but_for_its_state(administrator):
+    start = today() - datetime.timedelta(days=360)
+    old = added(administrator, "motor", motor(policy_from=start.isoformat()))
+    path = f"/policies/{old['policy_id']}"
+    before = execute_query("policies", filters={"policy_id": old["policy_id"]}).data
+    following = datetime.date.fromisoformat(old["policy_to"]) + datetime.timedelta(days=1)
+    body = body_of(old, policy_number=f"API/{next(NUMBERS)}", policy_from=following.isoformat(), policy_to=None)
+    answer = administrator("POST", f"{path}/renewal", body, If_Match='"1"', Idempotency_Key="renewal-1")
+    assert answer.status_code == 201, answer.text
+    assert answer.json["renewed_from_id"] == old["policy_id"]
+    after = execute_query("policies", filters={"policy_id": old["policy_id"]}).data
+    moved = {name for name in before[0] if before[0][name] != after[0][name]}
+    assert moved <= {"state", "version", "updated_at", "updated_by"}
+    again = administrator("POST", f"{path}/renewal", body, If_Match='"1"', Idempotency_Key="renewal-1")
+    assert (again.status_code, again.json) == (201, answer.json)
+    late = administrator("POST", f"{path}/renewal", body_of(old), If_Match='"2"')
+    assert late.status_code == 409
+
+
+@pytest.mark.parametrize(("path", "body", "state"), [
+    ("cancellation", {"cancelled_on": today().isoformat(), "reason": "Sold"}, "cancelled"),
+    ("loss", {"reason": "price", "remark": "cheaper"}, "lost")])
+def test_a_term_is_ended_and_opened_again(administrator, path, body, state):
+    policy = added(administrator, "motor", motor())
+    here = f"/policies/{policy['policy_id']}"
+    assert administrator("POST", f"{here}/{path}", body, If_Match='"1"').json["state"] == state
+    assert administrator("POST", f"{here}/{path}", body, If_Match='"2"').status_code == 412
+    assert administrator("POST", f"{here}/reopening", If_Match='"2"').json["state"] == "live"
+
+
+def test_a_pending_policy_waits_without_a_number_and_is_completed(administrator):
+    waiting = added(administrator, "motor", motor(policy_number=None, pending=True, waiting_for=["payment"]))
+    assert (waiting["state"], waiting["waiting_for"]) == ("pending", ["payment"])
+    body = body_of(waiting, policy_number=f"API/{next(NUMBERS)}", payment_date=today().isoformat())
+    done = administrator("PUT", f"/policies/{waiting['policy_id']}", body, If_Match='"1"')
+    assert (done.status_code, done.json["state"]) == (200, "live")
+
+
+def test_commission_is_neither_shown_to_nor_set_by_who_may_not_see_it(program, administrator):
+    clerk, accounts = program("staff"), program("accounts")
+    assert clerk("POST", "/policies/motor", motor(commission_rate="10")).status_code == 403
+    policy = added(clerk, "motor", motor())
+    assert not {"commission_rate", "commission_amount", "commission_received"} & set(policy)
+    assert "commission_amount" in accounts("GET", f"/policies/{policy['policy_id']}").json
+    listed = clerk("GET", "/policies?size=25").json["data"][0]
+    assert "commission_amount" not in listed
+
+
+def test_a_field_of_another_line_and_a_client_of_nobody_are_refused(administrator):
+    policy = added(administrator, "motor", motor())
+    answer = administrator("PUT", f"/policies/{policy['policy_id']}", {
+        "product_id": 7001, "insurer_id": 7001, "policy_number": "X1", "policy_from": "2026-11-01", "plan": "floater"},
+        If_Match='"1"')  # fmt: skip
+    assert answer.status_code == 422
+    assert administrator("POST", "/policies/motor", motor(client_id="NOBODY1")).json["errors"].keys() == {"client_id"}
+    assert administrator("POST", "/policies/motor", motor(product_id=999)).status_code == 422
+
+
+def test_the_list_and_todays_counts_agree(administrator):
+    counts = administrator("GET", "/today").json
+    for view, count in counts.items():
+        assert administrator("GET", f"/policies?view={view}&size=25").json["total"] == count, view
+
+
+def test_a_deleted_term_is_gone_and_comes_back(administrator):
+    policy = added(administrator, "motor", motor())
+    path = f"/policies/{policy['policy_id']}"
+    assert administrator("DELETE", path, If_Match='"1"').status_code == 204
+    assert administrator("GET", path).status_code == 404
+    assert administrator("POST", f"{path}/restoration", If_Match='"2"').json["policy_number"] == policy["policy_number"]

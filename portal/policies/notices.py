@@ -71,7 +71,7 @@ def variables_of(facts: Row, company: Row | None) -> dict[str, str]:
         "member": facts["member_name"] or facts["client_name"],
         "policy_number": facts["policy_number"] or "-",
         "insurer": facts["insurer_name"],
-        "product": f"{facts['product_name']} ({asset})" if asset else facts["product_name"],
+        "product": f"{facts['product_name']}, {asset}" if asset else facts["product_name"],
         "policy_from": office_date(facts["policy_from"]),
         "policy_to": office_date(facts["policy_to"]),
         "due_date": office_date(facts["due_on"]),

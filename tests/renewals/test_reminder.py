@@ -35,7 +35,7 @@ def test_the_dialog_shows_the_exact_words_that_then_go_out(clerk, book):
     sent = {row["channel"]: row for row in messages(policy_id)}
     for row in sent.values():
         assert row["body"].splitlines()[0] in page
-    assert "(MH 02 DN 4417)" in sent["whatsapp"]["body"]
+    assert ", MH 02 DN 4417)" in sent["whatsapp"]["body"]
     assert sent["email"]["subject"].startswith("तुमची पॉलिसी")
 
 

@@ -1,4 +1,4 @@
-"""One worker process of benchmarks/messages.py: as `flask --app app_multiuser work --names 'outbox.*'`, by day."""
+"""One worker process of benchmarks/messages.py: as `flask --app app_multiuser work`, by day."""
 
 from gevent import monkey
 
@@ -14,7 +14,7 @@ from task_queue import TaskQueue
 def main() -> None:
     delivery.end_of_quiet_hours = lambda moment: None   # the measurement may be made at night
     assert portal.areas.TASKS
-    TaskQueue().start(["outbox.*"])
+    TaskQueue().start(["outbox.*", "whatsapp_bot.*"])
     threading.Event().wait()
 
 

@@ -46,6 +46,7 @@ from infrastructure.stores import (
     Content,
     ContentMissing,
     KeyUnusable,
+    Place,
     Stopped,
     Store,
     StoreBusy,
@@ -215,6 +216,17 @@ class BatchFileManager:
                     file.write(picture)
             return picture
         return elsewhere(known.read_bytes)
+
+    def put_back(self, document: Mapping[str, Any], content: Path) -> None:
+        """Lays a document's content where its row says that it is, from a backup: in the local store or the spool.
+        `document` has document_id, store_key, spool_name, size and sha256. Raises StoreError.
+        """
+        number = document["document_id"]
+        given = Content(content, document["size"], "", document["sha256"], "", number)
+        store, key = self.store("local"), document["store_key"]
+        if document["spool_name"] is not None:
+            store, key = LocalStore(self.spool), document["spool_name"]
+        store.put(key, Place((), ""), given, Transfer())
 
     def store(self, name: str) -> Store:
         """The store of that name ("local" or "drive"). Raises StoreError where it is not configured."""

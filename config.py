@@ -78,6 +78,15 @@ class Settings:
         "/var/lib/insurance-portal")
     log_dir: pathlib.Path = _setting(
         "portal", parse.path, "logs", "Folder of the log files.", "/var/log/insurance-portal")
+    backup_dir: pathlib.Path = _setting(
+        "portal", parse.path, "backups", "Folder of the nightly backups; best on another disk or machine.",
+        "/mnt/backup/insurance-portal")
+    backup_recipient: str | None = _setting(
+        "portal", parse.age_recipient, None, "Encrypts backups for the holder of this age key. Make a pair, and keep "
+        "the secret half elsewhere: flask --app app_multiuser make-backup-key",
+        "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p")
+    backup_keep_days: int = _setting(
+        "portal", parse.number(1, 3650), 14, "Days that a backup is kept; the first of each month stays a year.", "30")
     admin_emails: tuple[str, ...] = _setting(
         "portal", parse.several(parse.email), (),
         "Staff with one of these addresses are administrators from their first sign-in.",
@@ -265,10 +274,11 @@ def settings() -> Settings:
     return _current
 
 
-def use_settings(chosen: Settings | None) -> None:
-    """Make `chosen` the settings of this process; None: read them afresh at the next call."""
-    global _current  # noqa: PLW0603 - one process, one configuration
-    _current = chosen
+def use_settings(chosen: Settings | None) -> Settings | None:
+    """Make `chosen` the settings of this process and answer those before; None: read them afresh at the next call."""
+    global _current
+    before, _current = _current, chosen
+    return before
 
 
 def load_settings(environ: Mapping[str, str] | None = None, env_file: pathlib.Path | None = None, *,
@@ -411,6 +421,16 @@ def main(arguments: list[str]) -> int:
         return 1
     print("\n".join(["The configuration is right.", *advice(chosen)]))
     return 0
+
+
+def environment_with(added: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a program that the portal starts."""
+    return {**os.environ, **added}
+
+
+def tell_libraries(name: str, value: str) -> None:
+    """Sets what a library of ours reads from the environment by itself."""
+    os.environ[name] = value
 
 
 if __name__ == "__main__":

@@ -17,12 +17,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from config import Settings, settings
 from infrastructure.catalogue import Catalogue, Function, Row
 from infrastructure.changes import Change, Transaction
 from infrastructure.connection_pool import PoolStatistics
+from infrastructure.dumps import DumpFailed, dump_database, restore_database
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.errors import (
     Aborted,
@@ -44,7 +46,8 @@ from infrastructure.postgres_backend import PostgresBackend
 from infrastructure.selection import Selection, json_ready, read_columns, read_filters, read_order
 
 __all__ = [
-    "Aborted", "BusinessRule", "Change", "Conflict", "DatabaseError", "DatabasePool", "Duplicate", "InvalidData",
+    "Aborted", "BusinessRule", "Change", "Conflict", "DatabaseError", "DatabasePool", "DumpFailed", "Duplicate",
+    "InvalidData",
     "InvalidQuery", "MigrationFailed", "NotAllowed", "OutcomeUnknown", "PoolExhausted", "ReferenceMissing",
     "Result", "TookTooLong", "Transaction", "Unavailable", "call_function", "close_database",
     "database_statistics", "default_pool", "execute_query", "migrate", "new_id", "new_ids", "start_database",
@@ -222,6 +225,18 @@ class DatabasePool:
             self._catalogue = None
         return applied
 
+    def dump(self, target: Path) -> dict[str, int]:
+        """Writes all of the database to a new file, as of one moment, and answers the rows by table. Raises
+        DumpFailed; NotAllowed on Supabase, which makes its own backups.
+        """
+        return dump_database(self._address_for_copies(), target)
+
+    def restore(self, source: Path) -> dict[str, int]:
+        """Puts what `dump` wrote into an empty database, and answers the rows by table. Raises DumpFailed."""
+        rows = restore_database(self._address_for_copies(), source)
+        self._catalogue = None
+        return rows
+
     def ping(self) -> float:
         """Seconds that the smallest question takes. Raises Unavailable and the like."""
         began = time.monotonic()
@@ -393,6 +408,11 @@ class DatabasePool:
     def _address(self) -> str:
         current = self._settings()
         return current.database_url or self._embedded_server().address()
+
+    def _address_for_copies(self) -> str:
+        if self.backend_name() == "supabase":
+            raise NotAllowed("Supabase keeps backups of its own: see Database, Backups in the project's dashboard")
+        return self._address()
 
     def _embedded_server(self) -> EmbeddedPostgres:
         if self._embedded is None:

@@ -211,6 +211,13 @@ def supabase_key(value: str) -> str:
     return value
 
 
+def age_recipient(value: str) -> str:
+    """The public half of an age key pair."""
+    if not re.fullmatch(r"age1[02-9ac-hj-np-z]{58}", value):
+        raise ValueError("write the public key age1..., 62 characters, that make-backup-key printed")
+    return value
+
+
 def encryption_key(value: str) -> str:
     try:
         right = len(base64.urlsafe_b64decode(value.encode())) == 32

@@ -16,7 +16,7 @@ FOLDER = Path(__file__).parents[1] / "supabase" / "migrations"
 _LOCK = 727_001  # any number nobody else takes; one process migrates, the others wait for it
 
 # Hosted projects have these; elsewhere the migrations' grants need them. Nobody can sign in as one of them.
-_BOOTSTRAP = """
+_ROLES = """
 do $$
 declare
   wanted text;
@@ -28,6 +28,8 @@ begin
   end loop;
   alter role service_role bypassrls;
 end $$;
+"""
+_HISTORY = """
 create schema if not exists supabase_migrations;
 create table if not exists supabase_migrations.schema_migrations (
   version text primary key, statements text[], name text
@@ -98,7 +100,13 @@ def _bootstrap(connection: psycopg.Connection[tuple[object, ...]]) -> None:
         return
     with connection.transaction():
         connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
-        connection.execute(_BOOTSTRAP)
+        make_roles(connection)
+        connection.execute(_HISTORY)
+
+
+def make_roles(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    """The roles that the schema grants to exist."""
+    connection.execute(_ROLES)
 
 
 def _is_applied(connection: psycopg.Connection[tuple[object, ...]], migration: Migration) -> bool:

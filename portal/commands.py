@@ -1,11 +1,12 @@
 """Administration from the terminal: flask --app app_multiuser COMMAND --help."""
 
 import fnmatch
+import pathlib
 import signal
 import sys
 import threading
 from collections.abc import Callable
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import click
 from pydantic import ValidationError
@@ -18,7 +19,9 @@ from portal.documents import queries as documents
 from portal.documents import service as service_of_documents
 from portal.documents.words import STORES
 from portal.errors import Refused
+from portal.formats import office_time
 from portal.inputs import explain
+from portal.monitoring import backups
 from portal.staff import passwords, queries, service
 from portal.staff.inputs import Invitation
 from task_queue import TaskQueue, known_names
@@ -107,6 +110,54 @@ def seed_demo(clients: int, seed: int, if_empty: bool) -> None:
         click.echo(line)
 
 
+@click.command()
+@click.option("--prune", is_flag=True, help="Remove what is older than BACKUP_KEEP_DAYS afterwards.")
+def backup(prune: bool) -> None:
+    """Copy database and documents into BACKUP_DIR, while everybody goes on working."""
+    current = config.settings()
+    _ready()
+    try:
+        made = backups.make(current.backup_dir, recipient=current.backup_recipient)
+        gone = backups.prune(current.backup_dir, days=current.backup_keep_days) if prune else []
+    except (database_pool.DatabaseError, OSError) as problem:
+        _stop(str(problem))
+    kept = "encrypted, " if made.encrypted else ""
+    click.echo(f"{made.folder}: {kept}{sum(made.rows.values()):,} rows, {made.documents:,} documents.")
+    if made.missing:
+        _stop(f"The contents of {made.missing} documents were not where they should be.")
+    if gone:
+        click.echo(f"{len(gone)} older backups removed.")
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=pathlib.Path))
+@click.option("--identity", type=click.File(), help="File with the secret key of an encrypted backup.")
+def restore(folder: pathlib.Path, identity: TextIO | None) -> None:
+    """Put the backup in FOLDER back into the configured, empty database, and compare what is there."""
+    _ready()
+    try:
+        put_back = backups.restore(folder.absolute(), identity=identity.read() if identity else None)
+        applied = database_pool.migrate()
+    except Refused as refusal:
+        _stop(refusal.sentence)
+    except (database_pool.DatabaseError, OSError) as problem:
+        _stop(str(problem))
+    click.echo(f"Restored and compared: {sum(put_back.rows.values()):,} rows, {put_back.documents:,} documents, as of "
+               f"{office_time(put_back.made_at)}.")
+    if applied:
+        click.echo(f"{len(applied)} newer migrations applied.")
+    click.echo("Everybody signs in again: sessions are not part of a backup.")
+
+
+@click.command("make-backup-key")
+def make_backup_key() -> None:
+    """Print a key pair for encrypted backups."""
+    public, secret = backups.new_key()
+    click.echo(f"BACKUP_RECIPIENT={public}")
+    click.echo("\nKeep the next line away from this machine: it alone opens the backups, and nobody can replace it.")
+    click.echo(secret)
+
+
 def _ready() -> list[str]:
     """Starts the embedded database where it is used, and applies what is missing of the schema."""
     try:
@@ -174,4 +225,5 @@ def documents_migrate() -> None:
                f"{moved} documents moved, {left} left behind: run the command again.")
 
 
-COMMANDS = (create_admin, ensure_admin, migrate, seed_demo, documents_check, documents_migrate, work)
+COMMANDS = (create_admin, ensure_admin, migrate, seed_demo, documents_check, documents_migrate, work,
+            backup, restore, make_backup_key)

@@ -39,8 +39,7 @@ def portal_settings(data_dir: Path, **given: str) -> config.Settings:
 def point_portal_at(settings: config.Settings) -> Iterator[None]:
     """Within the block the process-wide settings and the default pool are those of `settings`."""
     pool = database_pool.DatabasePool(configuration=settings)
-    before = database_pool.use_pool(pool)
-    config.use_settings(settings)
+    before, settings_before = database_pool.use_pool(pool), config.use_settings(settings)
     cache_manager.reset_cache()
     try:
         yield
@@ -48,7 +47,7 @@ def point_portal_at(settings: config.Settings) -> Iterator[None]:
         cache_manager.reset_cache()
         pool.stop()
         database_pool.use_pool(before)
-        config.use_settings(None)
+        config.use_settings(settings_before)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,1 @@
+"""Whether the portal is well: health, figures, alerts, backups."""

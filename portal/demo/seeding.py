@@ -14,7 +14,7 @@ from datetime import date, timedelta
 from itertools import islice
 from typing import Any
 
-from database_pool import Change, Conflict, Duplicate, Transaction, execute_query, transaction
+from database_pool import Change, Conflict, Duplicate, Transaction, call_function, execute_query, transaction
 from portal import audit, formats
 from portal.demo.book import Book
 from portal.demo.contacts import EMAIL_DOMAIN
@@ -145,6 +145,7 @@ def seed(
         if say and run.written // 1000 > (run.written - len(files)) // 1000:
             say(f"{run.written} of {run.clients} clients")
     _finish(run, report)
+    call_function("gather_statistics")   # the first lists are opened before the server has noticed all the rows
     report.seconds = time.monotonic() - began
     return report
 

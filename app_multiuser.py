@@ -28,7 +28,7 @@ from portal import formats, web
 from portal.settings import queries as settings_queries
 from portal.staff import service as staff
 from portal.staff import views as staff_views
-from portal.web import access, limits, logs, problems, protection, styles, templates, uploads
+from portal.web import access, limits, logs, metrics, problems, protection, styles, templates, uploads
 from task_queue import task_queue
 
 ROOT = pathlib.Path(__file__).resolve().parent
@@ -51,6 +51,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     app.jinja_environment = templates.RowEnvironment
     _configure(app, settings)
     logs.configure(settings.log_dir, console=settings.flask_env == "development")
+    metrics.connect(app)
     protection.connect(app)
     limits.connect(app, settings)
     access.connect(app, staff_views.load_user, staff_views.load_program, staff.PERMISSIONS)
@@ -81,6 +82,7 @@ def _configure(app: Flask, settings: config.Settings) -> None:
         SECRET_KEY=settings.secret_key,
         TESTING=settings.flask_env == "testing",
         APP_BASE_URL=settings.app_base_url,
+        METRICS_TOKEN=settings.metrics_token,
         MAX_CONTENT_LENGTH=LARGEST_UPLOAD,
         MAX_FORM_MEMORY_SIZE=protection.LARGEST_FORM,
         MAX_FORM_PARTS=MOST_FORM_PARTS,

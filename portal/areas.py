@@ -7,6 +7,8 @@ from portal.clients import views as clients
 from portal.documents import views as documents
 from portal.jobs import views as jobs
 from portal.lists import views as lists
+from portal.monitoring import tasks as monitoring_tasks
+from portal.monitoring import views as monitoring
 from portal.outbox import tasks as outbox_tasks
 from portal.outbox import views as outbox
 from portal.policies import views as policies
@@ -24,15 +26,14 @@ from portal.whatsapp_bot import views as whatsapp_bot
 
 AREAS = (
     "settings", "staff", "jobs", "lists", "clients", "documents", "outbox", "policies", "renewals", "whatsapp_bot",
-    "trash", "search", "trail", "today", "api",
+    "trash", "search", "trail", "today", "api", "monitoring",
 )  # fmt: skip
 _VIEWS = (
     settings, staff, jobs, lists, clients, documents, outbox, policies, renewals, whatsapp_bot, trash, search, trail,
-    today,
-    api,
+    today, api, monitoring,
 )  # fmt: skip
 # Imported here and nowhere else: so every process knows every task by its name.
-TASKS = (outbox_tasks, renewals_tasks, whatsapp_bot_tasks, trash_tasks)
+TASKS = (outbox_tasks, renewals_tasks, whatsapp_bot_tasks, trash_tasks, monitoring_tasks)
 
 
 def blueprints() -> list[Any]:

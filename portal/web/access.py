@@ -1,5 +1,6 @@
 """Who may open what: each view says so beside its route, one gate enforces it, silence stops the start."""
 
+import hmac
 import re
 import secrets
 import time
@@ -16,6 +17,8 @@ from portal.audit import Actor
 
 PUBLIC = "public"
 SIGNED_IN = "signed in"
+MONITORING = "monitoring.read"
+THIS_MACHINE = ("127.0.0.1", "::1")
 SIGN_IN_PATH = "/login"
 DEVICE_KNOWN_FOR = 365 * 24 * 3600   # seconds
 CHANGE_PASSWORD_PATH = "/account/password"  # noqa: S105 - a path
@@ -67,6 +70,15 @@ def signed_in(view: View) -> View:
 def requires(permission: str) -> Callable[[View], View]:
     """Marks a view as open to colleagues whose role has `permission`; others get 403."""
     return lambda view: _declare(view, permission)
+
+
+def monitor(view: View) -> View:
+    """Opens a view to monitoring: a request from this machine itself, one with METRICS_TOKEN, or an administrator.
+
+    Everybody else gets 403: what is asked for is nobody else's, and a program cannot use a page to sign in.
+    """
+    view.open_to_monitoring = True  # type: ignore[attr-defined]
+    return _declare(view, MONITORING)
 
 
 def open_to_temporary_password(view: View) -> View:
@@ -124,6 +136,8 @@ def _gate() -> Response | None:
     view = current_app.view_functions.get(request.endpoint or "")
     if view is None or access_of(view) == PUBLIC:
         return None   # no view: Flask answers 404 or 405 next
+    if getattr(view, "open_to_monitoring", False):
+        return None if _is_monitoring() or may(MONITORING) else abort(403)
     user = user_or_none()
     if user is None:
         return _ask_to_sign_in()
@@ -140,6 +154,14 @@ def _gate() -> Response | None:
         current_app.logger.warning("access refused", extra={"endpoint": request.endpoint, "user_id": user.user_id})
         abort(403)
     return None
+
+
+def _is_monitoring() -> bool:
+    if request.remote_addr in THIS_MACHINE:
+        return True
+    kind, _, given = request.headers.get("Authorization", "").partition(" ")
+    expected = current_app.config["METRICS_TOKEN"]
+    return bool(expected) and kind.lower() == "bearer" and hmac.compare_digest(given.encode(), expected.encode())
 
 
 def _ask_to_sign_in() -> Response:

@@ -1,0 +1,61 @@
+"""Health and figures for machines, and the page of them for administrators."""
+
+from flask import Blueprint, Response, jsonify, make_response, request
+
+from portal.formats import now
+from portal.monitoring import exposition, health
+from portal.web import metrics, monitor, render, requires
+
+blueprint = Blueprint("monitoring", __name__)
+
+
+@blueprint.get("/health/detailed")
+@monitor
+def detailed() -> Response:
+    """How each service is; 503 when the portal cannot do its work."""
+    found = health.services()
+    status = health.overall(found)
+    answer = jsonify(status=status, timestamp=now().isoformat(timespec="seconds"), services=found)
+    return make_response(answer, 503 if status == "unhealthy" else 200)
+
+
+@blueprint.get("/metrics")
+@monitor
+def figures() -> Response:
+    """All figures: JSON, or Prometheus' text for whoever asks for that."""
+    counted = metrics.registry()
+    told = exposition.figures(counted)
+    if _wants_prometheus():
+        answer = make_response(exposition.as_prometheus(told, counted))
+        answer.headers["Content-Type"] = exposition.PROMETHEUS
+        return answer
+    return jsonify(timestamp=now().isoformat(timespec="seconds"), **told)
+
+
+@blueprint.get("/api/system/status")
+@monitor
+def status() -> Response:
+    """State and figures by service, how fast pages are answered, and what somebody should look at."""
+    told = exposition.figures(metrics.registry())
+    names = ("database", "cache", "task_queue", "file_manager", "messaging", "disk", "backups")
+    return jsonify(
+        status=told["status"], timestamp=now().isoformat(timespec="seconds"),
+        services={name: told[name] for name in names}, performance={**told["requests"], **told["system"]},
+        alerts=told["alerts"],
+    )  # fmt: skip
+
+
+@blueprint.get("/monitoring")
+@requires("monitoring.read")
+def page() -> Response:
+    """Whether the portal is well, for people."""
+    return render("monitoring/page.html", told=exposition.figures(metrics.registry()))
+
+
+def _wants_prometheus() -> bool:
+    if request.args.get("format") == "prometheus":
+        return True
+    accepted = request.accept_mimetypes
+    plain = max(accepted["text/plain"], accepted["application/openmetrics-text"])
+    asked = "text/plain" in request.headers.get("Accept", "") or "openmetrics" in request.headers.get("Accept", "")
+    return asked and plain >= accepted["application/json"]

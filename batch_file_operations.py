@@ -39,14 +39,13 @@ from infrastructure.file_acceptance import LARGEST_FILE, Accepted, NothingToDo, 
 from infrastructure.file_inspection import Inspectors
 from infrastructure.file_places import archive_place, document_place
 from infrastructure.file_rows import OPEN, FileRows, FolderRows
-from infrastructure.local_store import LocalStore
+from infrastructure.local_store import LocalStore, put_back
 from infrastructure.native_threads import elsewhere
 from infrastructure.spool import SpooledFile, copied, make_durable, remove_older, spooled, written_at_once
 from infrastructure.stores import (
     Content,
     ContentMissing,
     KeyUnusable,
-    Place,
     Stopped,
     Store,
     StoreBusy,
@@ -56,8 +55,9 @@ from infrastructure.stores import (
 from task_queue import PermanentFailure, TemporaryFailure, current_task, enqueue_many, pace, schedule, task
 
 __all__ = [
-    "LARGEST_FILE", "Accepted", "BatchFileManager", "ContentMissing", "NothingToDo", "QueueFull", "SpooledFile",
-    "StoreError", "batch_file_manager", "download_multiple_policy_files", "incoming_file",
+    "LARGEST_FILE", "Accepted", "BatchFileManager", "ContentMissing", "LocalStore", "NothingToDo", "QueueFull",
+    "SpooledFile",
+    "StoreError", "batch_file_manager", "download_multiple_policy_files", "incoming_file", "put_back",
     "upload_multiple_policy_files",
 ]  # fmt: skip
 
@@ -216,17 +216,6 @@ class BatchFileManager:
                     file.write(picture)
             return picture
         return elsewhere(known.read_bytes)
-
-    def put_back(self, document: Mapping[str, Any], content: Path) -> None:
-        """Lays a document's content where its row says that it is, from a backup: in the local store or the spool.
-        `document` has document_id, store_key, spool_name, size and sha256. Raises StoreError.
-        """
-        number = document["document_id"]
-        given = Content(content, document["size"], "", document["sha256"], "", number)
-        store, key = self.store("local"), document["store_key"]
-        if document["spool_name"] is not None:
-            store, key = LocalStore(self.spool), document["spool_name"]
-        store.put(key, Place((), ""), given, Transfer())
 
     def store(self, name: str) -> Store:
         """The store of that name ("local" or "drive"). Raises StoreError where it is not configured."""

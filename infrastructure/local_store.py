@@ -4,13 +4,23 @@ import contextlib
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from infrastructure.native_threads import elsewhere
-from infrastructure.stores import BLOCK, Content, ContentMissing, Place, Stopped, StoreBusy, StoreRefuses, Transfer
+from infrastructure.stores import (
+    BLOCK,
+    Content,
+    ContentMissing,
+    Place,
+    Stopped,
+    Store,
+    StoreBusy,
+    StoreRefuses,
+    Transfer,
+)  # fmt: skip
 
 LONGEST_NAME = 240  # bytes; file systems take 255
 
@@ -106,6 +116,14 @@ class LocalStore:
             os.fsync(file.fileno())
         os.replace(half, target)
         _sync_folder(target.parent)
+
+
+def put_back(store: Store, document: Mapping[str, Any], content: Path) -> None:
+    """Lays a document's content from a backup under the key that its row has: `document` is the row with document_id,
+    store_key, spool_name, size and sha256.
+    """
+    given = Content(content, document["size"], "", document["sha256"], "", document["document_id"])
+    store.put(document["spool_name"] or document["store_key"], Place((), ""), given, Transfer())
 
 
 def _blocks(file: BinaryIO, start: int, end: int | None) -> Iterator[bytes]:

@@ -20,7 +20,7 @@ from typing import Any
 
 import pyrage
 
-from batch_file_operations import StoreError, batch_file_manager
+from batch_file_operations import LocalStore, StoreError, batch_file_manager, put_back
 from database_pool import DumpFailed, call_function, default_pool, execute_query
 from portal.errors import Refused
 from portal.formats import now
@@ -180,7 +180,8 @@ def _put_back(row: Row, objects: Path, key: pyrage.x25519.Identity | None, folde
     content = _plain(stored, key, folder)
     if _digest(content) != row["sha256"]:
         raise Refused(f"The content of document {row['document_id']} is damaged: its checksum differs.")
-    batch_file_manager.put_back(row, content)
+    waits = row["spool_name"] is not None
+    put_back(LocalStore(batch_file_manager.spool) if waits else batch_file_manager.store("local"), row, content)
     if content.parent == folder:
         content.unlink()
 

@@ -136,3 +136,11 @@ def test_leaving_a_changed_form_asks_first(agency: Agency, open_page: Callable[.
     page.get_by_label("Name").first.fill("Kavita Iyer")
     page.goto(f"{agency.url}/clients")
     assert asked == ["beforeunload"]
+
+
+def test_the_premium_is_worked_out_as_soon_as_a_field_is_left(agency: Agency, open_page: Callable[..., Page]) -> None:
+    page = open_page(agency.paths["new motor policy"])
+    page.locator("select[name=product_id]").select_option(index=1)
+    page.locator("[name=net_premium]").fill("10000")
+    page.locator("[name=net_premium]").blur()
+    page.get_by_text("Gross ₹11,800.00").wait_for()

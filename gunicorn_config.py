@@ -52,9 +52,11 @@ def _end_process() -> None:
     """Ends this web process now. gunicorn would raise SystemExit in a greenlet, which gevent reports as a failure, with
     a traceback, when the process is on its way out already.
     """
-    task_queue.stop(QUICK_END)
-    close_database()
-    os._exit(0)
+    try:
+        task_queue.stop(QUICK_END)
+        close_database()
+    finally:
+        os._exit(0)
 
 
 class FairGeventWorker(GeventWorker):
@@ -70,6 +72,8 @@ class FairGeventWorker(GeventWorker):
 
     def handle_request(self, listener_name: object, req: object, sock: object, addr: object) -> None:
         super().handle_request(listener_name, req, sock, addr)
+        if not self.alive:
+            task_queue.prepare_to_stop()  # max_requests is reached: streams of events end, or they would hold it up
         gevent.sleep(0)
 
     def handle_exit(self, sig: int, frame: object) -> None:

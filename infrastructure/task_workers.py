@@ -13,6 +13,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -27,6 +28,7 @@ from infrastructure.task_store import Claimed, Outcome, TaskStore, Wanted
 logger = logging.getLogger("task_queue")
 POLL_WITH_LISTENER, POLL_ALONE = 5.0, 1.0  # seconds between looks when nobody woke us
 TEND_WITH_LISTENER, TEND_ALONE = 0.5, 5.0
+LEAVE_WITHIN = 2.0  # seconds for the last word of a process
 LONGEST_GROUP = 500  # outcomes written in one trip
 GIVE_WAY = 0.002  # seconds a worker runs short tasks before others get their turn
 PRUNE_EVERY = 600.0
@@ -85,12 +87,16 @@ class WorkerProcess:
         while (busy := self.buffer.busy()) and time.monotonic() < deadline:
             time.sleep(0.02)
         self._told.set()
-        if self._finisher is not None:
+        if self._finisher is not None and self._finisher.is_alive():  # else the stop came in the middle of the start
             self._finisher.join(max(1.0, deadline - time.monotonic()))
         if self._listener is not None:
             self._listener.stop()
         if not busy and self.worker:
-            self._quietly(lambda: self._store.leave(self.worker))
+            # A database that is away as well must not hold the process up: then its lock or its leases tell.
+            last_word = partial(self._quietly, partial(self._store.leave, self.worker))
+            leaving = threading.Thread(target=last_word, name="task-leaving", daemon=True)
+            leaving.start()
+            leaving.join(LEAVE_WITHIN)
         return not busy
 
     def prepare_to_stop(self) -> None:

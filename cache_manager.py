@@ -82,15 +82,15 @@ class CacheManager:
         seconds, text = _checked(ttl), as_text(value)
         if group is not None:
             text = _in_group(group, self._group_mark(group), text)
-        self._sets += 1
         self._ask(lambda cache: cache.set(key, text, seconds), missed=(key,))
+        self._sets += 1
 
     def set_many(self, values: Mapping[str, Any], ttl: float = USUAL_TTL) -> None:
         """Remembers many values in one trip."""
         seconds, texts = _checked(ttl), {key: as_text(value) for key, value in values.items()}
         if texts:
-            self._sets += len(texts)
             self._ask(lambda cache: cache.set_many(texts, seconds), missed=texts)
+            self._sets += len(texts)
 
     def delete(self, *keys: str) -> int:
         """Forgets the keys, on every machine; how many of them there were."""

@@ -319,6 +319,8 @@ def advice(chosen: Settings) -> list[str]:
     if chosen.uses("meta") and not chosen.whatsapp_app_secret:
         said.append("WHATSAPP_APP_SECRET is absent: Meta's events cannot be proven genuine and are refused; "
                     "sending works.")
+    if chosen.uses("clerk"):
+        said.append("The CLERK_ settings are read and not used yet: staff sign in with the portal's own accounts.")
     if chosen.production and not chosen.app_base_url.startswith("https://"):
         said.append("APP_BASE_URL is not an https:// address: links point to "
                     f"{chosen.app_base_url} and cookies are not limited to HTTPS.")

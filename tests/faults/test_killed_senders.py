@@ -5,7 +5,7 @@ import pytest
 from tests.faults.killed_senders import run
 
 # The full size, 1,000 messages and 15 kills: python -m tests.faults.killed_senders 1000 15
-MESSAGES, KILLS = 100, 2
+MESSAGES, KILLS = 60, 2
 
 
 @pytest.mark.slow

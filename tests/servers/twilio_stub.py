@@ -109,7 +109,11 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = -1
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        length = int(self.headers.get("Content-Length", 0))
+        body = self.rfile.read(length).decode()
+        if len(body.encode()) < length:   # its sender was killed while it wrote: no provider takes half a request
+            self.close_connection = True
+            return None
         fields = {name: values[-1] for name, values in parse_qs(body, keep_blank_values=True).items()}
         time.sleep(self.stub.latency)
         expected = "Basic " + base64.b64encode(f"{ACCOUNT}:{TOKEN}".encode()).decode()

@@ -4,6 +4,7 @@ from typing import Any
 
 from portal.api import views as api
 from portal.clients import views as clients
+from portal.design import views as design
 from portal.documents import views as documents
 from portal.jobs import views as jobs
 from portal.lists import views as lists
@@ -26,11 +27,11 @@ from portal.whatsapp_bot import views as whatsapp_bot
 
 AREAS = (
     "settings", "staff", "jobs", "lists", "clients", "documents", "outbox", "policies", "renewals", "whatsapp_bot",
-    "trash", "search", "trail", "today", "api", "monitoring",
+    "trash", "search", "trail", "today", "design", "api", "monitoring",
 )  # fmt: skip
 _VIEWS = (
     settings, staff, jobs, lists, clients, documents, outbox, policies, renewals, whatsapp_bot, trash, search, trail,
-    today, api, monitoring,
+    today, design, api, monitoring,
 )  # fmt: skip
 # Imported here and nowhere else: so every process knows every task by its name.
 TASKS = (outbox_tasks, renewals_tasks, whatsapp_bot_tasks, trash_tasks, monitoring_tasks)

@@ -130,6 +130,13 @@ def policies_of(client_id: str) -> list[Row]:
     ).data
 
 
+def covers_of(client_id: str) -> list[Row]:
+    """What covers whom of a client: one row for each member and open term, the one that ends first first."""
+    return execute_query(
+        "family_cover", filters={"client_id_eq": client_id}, order="due_on, policy_id", limit=MOST_POLICIES
+    ).data
+
+
 def has_open_policies(client_id: str) -> bool:
     """Whether a term of the client is live or waits for papers."""
     filters: dict[str, Any] = {"client_id_eq": client_id, "deleted_at_is": None, "state_in": ["live", "pending"]}

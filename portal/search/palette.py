@@ -9,7 +9,6 @@ from portal.formats import show_phone, show_vehicle
 from portal.search.service import Findings
 
 Row = dict[str, Any]
-AT_FIRST = 8   # pages and actions, so that records stay in sight
 
 
 @dataclass(frozen=True)
@@ -40,10 +39,14 @@ PAGES = (
     Place("Pending policies", "/policies?view=pending", "policies", "policies.read"),
     Place("Policies with payment pending", "/policies?view=unpaid", "policies", "policies.read"),
     Place("Renewals", "/renewals", "renewals", "policies.read"),
+    Place("Documents", "/documents", "documents", "documents.read"),
     Place("Messages", "/messages", "outbox", "messages.read"),
     Place("Jobs", "/jobs", "jobs"),
     Place("Settings", "/settings", "settings", "settings.manage"),
+    Place("Component sheet", "/design", "design", "settings.manage"),
     Place("Users", "/users", "staff", "staff.manage"),
+    Place("Trash", "/trash", "trash", "clients.delete"),
+    Place("Audit trail", "/audit", "trail", "audit.read"),
     Place("Your account", "/account", "staff"),
     Place("Change password", "/account/password", "staff"),
     Place("Keys", "/account/keys", "staff"),
@@ -65,7 +68,7 @@ def options(
     def fits(place: Place) -> bool:
         return place.area in areas and (not place.permission or may(place.permission)) and _fits(place.label, typed)
 
-    pages = [Option(place.label, place.href) for place in PAGES if fits(place)][:AT_FIRST]
+    pages = [Option(place.label, place.href) for place in PAGES if fits(place)]
     actions = [Option(place.label, place.href, press) for place, press in ACTIONS if fits(place)]
     records = [
         ("Clients", [_client(row) for row in findings.rows.get("clients", [])]),

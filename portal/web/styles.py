@@ -6,6 +6,7 @@ They are kept as one file per subject, tokens first; the layers that tokens.css 
 import gzip
 import hashlib
 import pathlib
+import re
 
 from flask import Flask, Response, request, url_for
 
@@ -13,6 +14,7 @@ from portal.web.access import public
 
 FIRST = ("tokens.css", "layout.css", "components.css")
 ENDPOINT = "styles"
+NOT_FOR_BROWSERS = re.compile(rb"/\*.*?\*/|^\s+", re.DOTALL | re.MULTILINE)
 
 
 def connect(app: Flask) -> None:
@@ -36,6 +38,6 @@ def connect(app: Flask) -> None:
 
 
 def combined(folder: pathlib.Path) -> bytes:
-    """The sheets of a folder in their order."""
+    """The sheets of a folder in their order, without comments and without the blanks that lines begin with."""
     names = [*FIRST, *sorted(path.name for path in folder.glob("*.css") if path.name not in FIRST)]
-    return b"".join((folder / name).read_bytes() for name in names)
+    return NOT_FOR_BROWSERS.sub(b"", b"".join((folder / name).read_bytes() for name in names))

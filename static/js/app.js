@@ -239,5 +239,7 @@ document.addEventListener("click", (event) => {
     run(option)
   }
   if (event.target.closest("[data-open-palette]")) openPalette()
+  const opener = event.target.closest("[data-open]")
+  if (opener) opener.dataset.open === "#keys" ? openHelp() : one(opener.dataset.open).showModal()
   if (event.target.matches("dialog")) event.target.close()   // the backdrop
 })

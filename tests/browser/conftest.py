@@ -115,7 +115,9 @@ def _paths(client_id: str, member_id: int, policies: dict[str, int]) -> dict[str
     motor = policies["motor"]
     return {
         "today": "/", "business": "/business", "birthdays": "/today/birthdays", "keys": "/account/keys",
+        "design": "/design",
         "clients": "/clients", "clients filtered": "/clients?q=zzzz", "client": f"/clients/{client_id}",
+        "client policies": f"/clients/{client_id}/policies", "client activity": f"/clients/{client_id}/activity",
         "new client": "/clients/new", "edit client": f"/clients/{client_id}/edit",
         "new member": f"/clients/{client_id}/members/new",
         "edit member": f"/clients/{client_id}/members/{member_id}",

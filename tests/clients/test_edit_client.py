@@ -173,7 +173,7 @@ def test_the_page_tells_who_changed_what(clerk, colleague, add_client, live_poli
     client = add_client()
     clerk.submit(path(client), typed(client, city="Thane", email="x@example.in"))
     colleague.submit(path(client, "members/new"), {"name": "Little One", "relation": "daughter"})
-    page = colleague.get(path(client, "")).text
+    page = colleague.get(path(client, "activity")).text
     activity = page[page.index('class="timeline"') :]
     assert "Charu Nair changed the client: E-mail, City" in activity
     assert "Bharat Desai added the member Little One" in activity

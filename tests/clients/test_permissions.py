@@ -61,5 +61,5 @@ def test_a_changed_commission_is_told_to_those_alone_who_may_see_it(app, somebod
     after = {"commission_rate": "10.00", "commission_amount": "940.00", "commission_received": True, "remarks": "x"}
     trail = {"action": "change", "record_type": "policy", "record_id": str(policy_id), "client_id": somebody["id"]}
     execute_query("audit", "insert", data={**trail, "before": dict.fromkeys(after), "after": after})
-    page = sign_in(app, who).get(f"/clients/{somebody['id']}").text
+    page = sign_in(app, who).get(f"/clients/{somebody['id']}/activity").text
     assert ("commission" in page.lower()) == sees and "remarks" in page

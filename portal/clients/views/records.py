@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from database_pool import Conflict, ReferenceMissing, Transaction, transaction
 from portal import audit
 from portal.clients import queries, service
+from portal.clients.family import family_of
 from portal.clients.inputs import (
     CLIENT_TYPES,
     LANGUAGES,
@@ -24,7 +25,7 @@ from portal.clients.inputs import (
 from portal.clients.views.routes import blueprint
 from portal.clients.words import CLIENT_LABELS, MEMBER_LABELS, told
 from portal.errors import Refused
-from portal.formats import show_phone
+from portal.formats import show_phone, today
 from portal.inputs import LARGEST_ID
 from portal.settings.queries import masters
 from portal.web import (
@@ -78,21 +79,34 @@ def add() -> Response | BaseResponse:
 @blueprint.get("/<client_id>")
 @requires("clients.read")
 def show(client_id: str) -> Response:
-    """One client with members, policies and what was done lately."""
+    """One client with its members and who of them is covered by what."""
     client = _client(client_id)
     members = queries.members_of(client["client_id"])
-    policies = queries.policies_of(client["client_id"])
-    return render(
-        "clients/show.html",
-        client=client,
-        members=members,
-        policies=policies,
-        activity=told(
-            queries.activity_of(client["client_id"]), members, policies, with_commission=may("commission.read")
-        ),
-        client_types=CLIENT_TYPES,
-        languages=LANGUAGES,
-    )
+    covers = queries.covers_of(client["client_id"]) if may("policies.read") else []
+    family = family_of(client, members, covers, today())
+    return _page(client, "family", members=members, family=family, languages=LANGUAGES)
+
+
+@blueprint.get("/<client_id>/policies")
+@requires("policies.read")
+def policies(client_id: str) -> Response:
+    """The terms of one client: those that count, and those that have ended."""
+    client = _client(client_id)
+    return _page(client, "policies", policies=queries.policies_of(client["client_id"]))
+
+
+@blueprint.get("/<client_id>/activity")
+@requires("clients.read")
+def activity(client_id: str) -> Response:
+    """What was done lately to one client, its members and policies."""
+    client = _client(client_id)
+    members, terms = queries.members_of(client["client_id"]), queries.policies_of(client["client_id"])
+    happened = queries.activity_of(client["client_id"])
+    return _page(client, "activity", activity=told(happened, members, terms, with_commission=may("commission.read")))
+
+
+def _page(client: Row, tab: str, **content: Any) -> Response:
+    return render("clients/show.html", client=client, tab=tab, today=today(), client_types=CLIENT_TYPES, **content)
 
 
 @blueprint.get("/<client_id>/edit")

@@ -5,6 +5,7 @@ from typing import Any
 from portal.api import views as api
 from portal.clients import views as clients
 from portal.design import views as design
+from portal.documents import tasks as documents_tasks
 from portal.documents import views as documents
 from portal.jobs import views as jobs
 from portal.lists import views as lists
@@ -34,7 +35,7 @@ _VIEWS = (
     today, design, api, monitoring,
 )  # fmt: skip
 # Imported here and nowhere else: so every process knows every task by its name.
-TASKS = (outbox_tasks, renewals_tasks, whatsapp_bot_tasks, trash_tasks, monitoring_tasks)
+TASKS = (documents_tasks, outbox_tasks, renewals_tasks, whatsapp_bot_tasks, trash_tasks, monitoring_tasks)
 
 
 def blueprints() -> list[Any]:

@@ -87,6 +87,10 @@ class Colleague:
         answer = self.send(form, email=email, password=password)
         assert answer.status_code == 303, f"{email} cannot sign in: {answer.status_code}"
 
+    def cookies(self) -> dict[str, str]:
+        """What this browser holds."""
+        return {cookie.name: cookie.value or "" for cookie in self._http.cookies}
+
     def get(self, path: str) -> requests.Response:
         """A page; redirects are not followed."""
         return self._http.get(urljoin(self.url, path), allow_redirects=False, timeout=90)

@@ -8,9 +8,11 @@ from batch_file_operations import BatchFileManager, upload_multiple_policy_files
 from config import use_settings
 from database_pool import execute_query, transaction
 from portal.commands import documents_check, documents_migrate
+from portal.documents.tasks import check_store
 from task_queue import run_due_tasks
 from tests.conftest import portal_settings
 from tests.documents.conftest import pdf
+from tests.servers.drive import MY_DRIVE
 
 COUNT = 5
 
@@ -70,6 +72,16 @@ def test_without_a_drive_the_command_says_what_to_set(database):
     outcome = CliRunner().invoke(documents_migrate)
     assert outcome.exit_code == 1
     assert "GOOGLE_CREDENTIALS_FILE" in outcome.output
+
+
+def test_a_folder_outside_a_shared_drive_is_told_to_the_log(database, drive, caplog):
+    wrong = {**drive.settings, "ROOT_FOLDER_ID": MY_DRIVE}
+    use_settings(portal_settings(database.data_dir, DATABASE_URL=database.database_url or "", **wrong))
+    try:
+        assert "shared drive" in check_store()["problems"][0]
+        assert "shared drive" in caplog.text
+    finally:
+        use_settings(database)
 
 
 def test_a_document_of_a_drive_that_is_gone_says_so(database):

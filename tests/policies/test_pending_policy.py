@@ -143,7 +143,7 @@ def what_the_page_sends(page: str) -> dict[str, Any]:
     sent: dict[str, Any] = {}
     for tag in re.findall(r"<input[^>]*>", form):
         attributes = dict(re.findall(r'([a-z-]+)="([^"]*)"', tag))
-        if attributes.get("type") == "checkbox" and " checked" not in tag:
+        if "name" not in attributes or (attributes.get("type") == "checkbox" and " checked" not in tag):
             continue
         sent[attributes["name"]] = unescape(attributes.get("value", ""))
     for name, options in re.findall(r'<select[^>]*name="([^"]+)"[^>]*>(.*?)</select>', form, re.S):

@@ -1,0 +1,143 @@
+"""50 colleagues upload at once over HTTP, first 200 KB and then 50 MB each, while another one opens a page.
+
+    venv/bin/python benchmarks/uploads.py [--files 50] [--megabytes 50]
+
+One web process, documents on the local disk. Prints how the process's memory grew, how long the page took meanwhile,
+and whether every file is stored once with the checksum it was sent with. Exit code 1 when a target is missed.
+"""
+
+import argparse
+import hashlib
+import http.client
+import secrets
+import statistics
+import sys
+import threading
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from database_pool import execute_query
+from tests import cast
+from tests.colleague import Colleague
+from tests.conftest import point_portal_at, portal_settings
+from tests.documents.conftest import pdf
+from tests.faults.file_kills import prepare
+from tests.servers.portal import RunningPortal
+from tests.servers.postgres import PostgresServer
+
+MOST_GROWTH, SLOWEST_PAGE = 150.0, 0.3   # MB, seconds
+BLOCK = 256 * 1024
+
+
+class Upload(threading.Thread):
+    """One file, sent block by block: whoever sends needs no memory either. Its checksum is known at the end."""
+
+    def __init__(self, portal: RunningPortal, cookie: str, token: str, size: int) -> None:
+        super().__init__()
+        self._portal, self._cookie, self._token, self._size = portal, cookie, token, size
+        self.sha256, self.status = "", 0
+
+    def run(self) -> None:
+        head = pdf()
+        digest = hashlib.sha256(head)
+        boundary = secrets.token_hex(8)
+        before = (f'--{boundary}\r\nContent-Disposition: form-data; name="client_id"\r\n\r\nKL01\r\n--{boundary}\r\n'
+                  'Content-Disposition: form-data; name="files"; filename="a.pdf"\r\n'
+                  'Content-Type: application/pdf\r\n\r\n')
+        after = f"\r\n--{boundary}--\r\n".encode()
+        line = http.client.HTTPConnection("127.0.0.1", self._portal.port, timeout=300)
+        line.putrequest("POST", "/api/files/batch-upload")
+        for name, value in {"Cookie": self._cookie, "X-CSRFToken": self._token, "Sec-Fetch-Site": "same-origin",
+                            "Content-Type": f"multipart/form-data; boundary={boundary}",
+                            "Content-Length": str(len(before) + self._size + len(after))}.items():
+            line.putheader(name, value)
+        line.endheaders(before.encode() + head)
+        left, zeros = self._size - len(head), bytes(BLOCK)
+        while left:
+            block = zeros[:min(BLOCK, left)]
+            digest.update(block)
+            line.send(block)
+            left -= len(block)
+        line.send(after)
+        answer = line.getresponse()
+        self.status = answer.status
+        if answer.status != 202:
+            print(answer.status, answer.read()[:300])
+        self.sha256 = digest.hexdigest()
+        line.close()
+
+
+def page_times(colleague: Colleague, stop: threading.Event, times: list[float]) -> None:
+    """Opens a simple page again and again."""
+    while not stop.is_set():
+        began = time.perf_counter()
+        assert colleague.get("/account").status_code == 200
+        times.append(time.perf_counter() - began)
+        time.sleep(0.05)
+
+
+def measure(portal: RunningPortal, count: int, size: int) -> bool:
+    """One round; whether every target is met."""
+    colleague = Colleague(portal.url, cast.email_of("staff"), cast.PASSWORD)
+    token = cast.found(r'name="csrf_token" value="([^"]+)"', colleague.get("/account").text)
+    cookie = "; ".join(f"{name}={value}" for name, value in colleague.cookies().items())
+    worker = portal.processes()[1]
+    resting, peak, stop = worker.memory_info().rss, 0, threading.Event()
+    times: list[float] = []
+    uploads = [Upload(portal, cookie, token, size) for _ in range(count)]
+    watcher = threading.Thread(target=page_times, args=(colleague, stop, times))
+    began = time.monotonic()
+    for thread in (watcher, *uploads):
+        thread.start()
+    while any(upload.is_alive() for upload in uploads) or _waiting():
+        peak = max(peak, worker.memory_info().rss)
+        time.sleep(0.05)
+    seconds = time.monotonic() - began
+    stop.set()
+    watcher.join()
+    growth = (peak - resting) / 1024**2
+    p99 = statistics.quantiles(times, n=100)[-1] if len(times) > 1 else times[0]
+    stored = _stored({upload.sha256 for upload in uploads})
+    print(f"{count} x {size / 1e6:.1f} MB: {seconds:.1f} s, answers {sorted({u.status for u in uploads})}, "
+          f"stored once with the right checksum: {stored} of {count}, memory grew by {growth:.0f} MB, "
+          f"page p50 {1000 * statistics.median(times):.0f} ms, p99 {1000 * p99:.0f} ms over {len(times)}")
+    return stored == count and growth < MOST_GROWTH and p99 < SLOWEST_PAGE
+
+
+def _waiting() -> bool:
+    return bool(execute_query("batch_files", filters={"state_in": ["queued", "working"]}, limit=1).data)
+
+
+def _stored(wanted: set[str]) -> int:
+    rows = execute_query("documents", columns="sha256", filters={"state_eq": "stored"}).data
+    found = [row["sha256"] for row in rows if row["sha256"] in wanted]
+    return len(found) if len(found) == len(set(found)) else -1
+
+
+def main() -> None:
+    """Both sizes, on a portal and a database of their own."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--files", type=int, default=50)
+    parser.add_argument("--megabytes", type=int, default=50)
+    options = parser.parse_args()
+    server = PostgresServer()
+    server.start()
+    server.create_database("uploads")
+    address = server.address("uploads")
+    portal = RunningPortal(workers=1, DATABASE_URL=address)
+    try:
+        with point_portal_at(portal_settings(server.folder / "data", DATABASE_URL=address)):
+            prepare()
+            cast.make_cast()
+            portal.start()
+            met = [measure(portal, options.files, size) for size in (200_000, options.megabytes * 1_000_000)]
+    finally:
+        portal.remove()
+        server.remove()
+    sys.exit(0 if all(met) else 1)
+
+
+if __name__ == "__main__":
+    main()

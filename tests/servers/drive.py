@@ -1,6 +1,7 @@
 """A Google Drive for tests, with the key file of a service account that may use it."""
 
 import json
+import os
 import subprocess
 import sys
 import urllib.request
@@ -54,6 +55,7 @@ class DriveServer:
                     *self._options,
                 ],
                 cwd=ROOT,
+                env={**os.environ, "TMPDIR": str(self.folder)},
                 stdout=output,
                 stderr=output,
             )

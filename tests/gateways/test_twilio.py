@@ -181,7 +181,8 @@ def test_a_silent_server_leaves_the_outcome_open(data_dir, monkeypatch):
     assert failure.value.verdict.kind == Kind.UNCLEAR
 
 
-@pytest.mark.parametrize("url", [f"http://127.0.0.1:{free_port()}", "http://no-such-host.invalid"], ids=["refused", "unknown"])
+@pytest.mark.parametrize(
+    "url", [f"http://127.0.0.1:{free_port()}", "http://no-such-host.invalid"], ids=["refused", "unknown"])
 def test_without_a_connection_nothing_was_sent(data_dir, url):
     chosen = settings_for(data_dir, url)
     config.use_settings(chosen)

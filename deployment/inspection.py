@@ -12,14 +12,20 @@ import json
 import smtplib
 import sys
 import time
+from http import HTTPStatus
+from typing import Any
 
 import redis
+import requests
 
+from batch_file_operations import batch_file_manager
+from cache_manager import CacheManager
 from config import ConfigurationError, Settings, advice, load_settings, use_settings
 from database_pool import DatabaseError, default_pool
 
 Finding = dict[str, str]
 PATIENCE = 5.0  # seconds for a service to answer
+CHECK_REDIS = "Check REDIS_URL and that Redis runs, or remove it."
 NOT_USED_YET = "not used by this version yet"
 
 
@@ -31,7 +37,8 @@ def main(arguments: list[str]) -> int:
         print(json.dumps({"problems": error.problems}))
         return 1
     use_settings(chosen)
-    services = [_database(chosen, look=look), *_redis(chosen), *_mail(chosen), *_providers(chosen)]
+    services = [_database(chosen, look=look), *_redis(chosen), *_mail(chosen), *_drive(chosen),
+                *_providers(chosen)]
     print(json.dumps({
         "web_bind": chosen.web_bind, "port": chosen.port, "address": chosen.app_base_url,
         "data_dir": str(chosen.data_dir), "log_dir": str(chosen.log_dir), "advice": advice(chosen),
@@ -65,14 +72,15 @@ def _database(chosen: Settings, *, look: bool) -> Finding:
 def _redis(chosen: Settings) -> list[Finding]:
     if chosen.redis_url is None:
         return []
-    began = time.monotonic()
+    cache, began = CacheManager(chosen.redis_url), time.monotonic()
     try:
-        client = redis.Redis.from_url(chosen.redis_url, socket_connect_timeout=PATIENCE, socket_timeout=PATIENCE)
-        with client:
-            client.ping()
+        cache.set("inspection", "ping", ttl=60)
+        stats = cache.get_stats()
     except (redis.RedisError, ValueError, OSError) as error:
-        return [_finding("Redis", "failed", _first_line(error), "Check REDIS_URL and that Redis runs, or remove it.")]
-    return [_finding("Redis", "unused", f"answers in {(time.monotonic() - began) * 1000:.1f} ms; {NOT_USED_YET}")]
+        return [_finding("Redis", "failed", _first_line(error), CHECK_REDIS)]
+    if stats["backend"] != "redis" or stats["state"] != "healthy":
+        return [_finding("Redis", "failed", stats.get("last_error") or "it does not answer", CHECK_REDIS)]
+    return [_finding("Redis", "right", f"answers in {(time.monotonic() - began) * 1000:.1f} ms")]
 
 
 def _mail(chosen: Settings) -> list[Finding]:
@@ -89,14 +97,45 @@ def _mail(chosen: Settings) -> list[Finding]:
     except (smtplib.SMTPException, OSError) as error:
         return [_finding("E-mail", "failed", _first_line(error),
                          "Check the SMTP_ settings and that the server can be reached, or remove them.")]
-    return [_finding("E-mail", "unused", f"{chosen.smtp_host} answers; {NOT_USED_YET}")]
+    return [_finding("E-mail", "right", f"{chosen.smtp_host} answers")]
+
+
+def _drive(chosen: Settings) -> list[Finding]:
+    if not chosen.uses("drive"):
+        return []
+    problems = batch_file_manager.problems()
+    batch_file_manager.close()
+    if problems:
+        return [_finding("Google Drive", "failed", problems[0], " ".join(problems[1:]))]
+    return [_finding("Google Drive", "right", "the root folder can be used")]
 
 
 def _providers(chosen: Settings) -> list[Finding]:
-    """Those that nothing in this version talks to are named and not asked: a tick would promise too much."""
-    titles = {"clerk": "Clerk", "drive": "Google Drive", "twilio": "Twilio", "meta": "Meta's Cloud API"}
-    return [_finding(title, "unused", f"configured, {NOT_USED_YET}") for group, title in titles.items()
-            if chosen.uses(group)]
+    """Whether the accounts exist and the keys open them; nothing is sent. Clerk is not used yet."""
+    found = []
+    if chosen.uses("twilio"):
+        base = chosen.twilio_api_base_url or "https://api.twilio.com"
+        found.append(_account("Twilio", f"{base}/2010-04-01/Accounts/{chosen.twilio_account_sid}.json",
+                              auth=(chosen.twilio_account_sid or "", chosen.twilio_auth_token or "")))
+    if chosen.uses("meta"):
+        base = chosen.whatsapp_api_base_url or "https://graph.facebook.com"
+        found.append(_account("Meta's Cloud API", f"{base}/{chosen.whatsapp_api_version}/{chosen.whatsapp_phone_id}",
+                              headers={"Authorization": f"Bearer {chosen.whatsapp_token}"}))
+    if chosen.uses("clerk"):
+        found.append(_finding("Clerk", "unused", f"configured, {NOT_USED_YET}"))
+    return found
+
+
+def _account(title: str, url: str, **access: Any) -> Finding:
+    try:
+        status = requests.get(url, timeout=PATIENCE, **access).status_code
+    except requests.RequestException as error:
+        return _finding(title, "failed", f"cannot be reached ({type(error).__name__})",
+                        "Check this machine's way to the internet, and the address if you set another one.")
+    if status == HTTPStatus.OK:
+        return _finding(title, "right", "the account answers")
+    return _finding(title, "failed", f"the account is refused (HTTP {status})",
+                    f"Check the ids and keys of {title} in .env against the provider's console.")
 
 
 def _finding(name: str, state: str, text: str, cure: str = "") -> Finding:

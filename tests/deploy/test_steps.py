@@ -1,6 +1,7 @@
 """deploy_multiuser.py step by step: what it makes, what it leaves alone, and how it says what is wrong."""
 
 import json
+import http.server
 import os
 import shutil
 import socket
@@ -27,7 +28,8 @@ def portal(monkeypatch):
     folder = server_folder("steps")
     for name in ("nginx.conf", "insurance-portal.service", "requirements_production.txt", "requirements_test.txt"):
         shutil.copy(ROOT / name, folder / name)
-    for name in ("config.py", "setting_values.py", "database_pool.py"):
+    for name in ("config.py", "setting_values.py", "database_pool.py", "cache_manager.py", "task_queue.py",
+                 "batch_file_operations.py"):
         shutil.copy(ROOT / name, folder / name)
     for name in ("deployment", "infrastructure", "supabase"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -205,8 +207,7 @@ def test_redis_is_asked_and_not_promised(portal, monkeypatch, capsys):
     finally:
         end_process(server)
     assert not report.failed
-    assert "! Redis: answers in " in said
-    assert "not used by this version yet" in said
+    assert "✓ Redis: answers in " in said
 
 
 def test_a_mail_server_is_spoken_with(portal, monkeypatch, capsys):
@@ -217,7 +218,7 @@ def test_a_mail_server_is_spoken_with(portal, monkeypatch, capsys):
         given = {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": port, "SMTP_FROM": "a@example.com", "SMTP_TLS": "none"}
         _, report, said = _inspected(portal, monkeypatch, capsys, **given)
     assert not report.failed
-    assert "! E-mail: 127.0.0.1 answers; not used by this version yet" in said
+    assert "✓ E-mail: 127.0.0.1 answers" in said
     assert any(line.lower().startswith("noop") for line in greetings)
     _, report, said = _inspected(portal, monkeypatch, capsys, **given)  # nobody is there any more
     assert report.failed
@@ -233,11 +234,32 @@ def _speak_smtp(listener: socket.socket, heard: list[str]) -> None:
             print("221 bye" if line.lower().startswith("quit") else "250 fine", file=lines, flush=True)
 
 
-def test_a_provider_that_nothing_talks_to_yet_is_named_so(portal, monkeypatch, capsys):
-    given = {"TWILIO_ACCOUNT_SID": "AC1", "TWILIO_AUTH_TOKEN": "t", "TWILIO_WHATSAPP_FROM": "+14155238886"}
-    _, report, said = _inspected(portal, monkeypatch, capsys, **given)
-    assert not report.failed
-    assert "! Twilio: configured, not used by this version yet" in said
+@pytest.mark.parametrize(("status", "failed", "sentence"), [
+    (200, False, "✓ Twilio: the account answers"),
+    (401, True, "✗ Twilio: the account is refused (HTTP 401)"),
+])  # fmt: skip
+def test_a_provider_is_asked_whether_the_account_is_there(portal, monkeypatch, capsys, status, failed, sentence):
+    asked: list[str] = []
+
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:  # noqa: N802 - the name is http.server's
+            asked.append(self.path)
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        given = {"TWILIO_ACCOUNT_SID": "AC1", "TWILIO_AUTH_TOKEN": "t", "TWILIO_WHATSAPP_FROM": "+14155238886",
+                 "TWILIO_API_BASE_URL": f"http://127.0.0.1:{server.server_port}"}
+        _, report, said = _inspected(portal, monkeypatch, capsys, **given)
+        server.shutdown()
+    assert report.failed is failed
+    assert sentence in said
+    assert asked == ["/2010-04-01/Accounts/AC1.json"]
 
 
 def test_a_taken_port_is_told_before_anything_starts(portal, capsys):

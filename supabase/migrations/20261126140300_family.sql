@@ -6,7 +6,7 @@ create view family_cover with (security_invoker = true) as
            p.due_on, p.one_time, h.floater_sum_insured, d.vehicle_class,
            coalesce(h.floater_sum_insured, d.insured_declared_value,
                     nullif(f.building + f.plant_and_machinery + f.furniture_and_fittings + f.stocks + f.electrical_installations, 0),
-                    p.sum_insured) as sum_insured
+                    p.sum_insured)::numeric(14, 2) as sum_insured
       from policies p
       join products r on r.product_id = p.product_id
       left join health_details h on h.policy_id = p.policy_id
@@ -14,7 +14,7 @@ create view family_cover with (security_invoker = true) as
       left join fire_details f on f.policy_id = p.policy_id
      where p.state in ('live', 'pending') and p.deleted_at is null and not (p.one_time and p.due_on < office_today()))
   select o.client_id, i.member_id, o.policy_id, o.line, o.product_name, o.subtype, o.policy_number, o.asset, o.state, o.due_on,
-         o.one_time, o.vehicle_class, coalesce(i.sum_insured, o.sum_insured) as sum_insured
+         o.one_time, o.vehicle_class, coalesce(i.sum_insured, o.sum_insured)::numeric(14, 2) as sum_insured
     from open o join insured_persons i on i.policy_id = o.policy_id
    where i.member_id is not null
   union all

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from cache_manager import CacheManager
+from infrastructure import redis_client
 from tests.servers import redis as redis_server
 from tests.servers.processes import wait_for
 from tests.servers.redis import RedisServer
@@ -22,10 +23,14 @@ def redis() -> Iterator[RedisServer]:
 
 
 @pytest.fixture(params=["memory", "redis"])
-def cache(request: pytest.FixtureRequest) -> CacheManager:
-    """An empty cache of each kind."""
+def cache(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> CacheManager:
+    """An empty cache of each kind. It waits longer for Redis than the portal does: a busy machine is no outage here."""
     if request.param == "memory":
         return CacheManager("")
+    for name in ("IN_LINE", "ANSWER"):
+        monkeypatch.setattr(redis_client, name, 5.0)
+    for name in ("socket_timeout", "socket_connect_timeout"):
+        monkeypatch.setitem(redis_client._OPTIONS, name, 5.0)
     cache = CacheManager(request.getfixturevalue("redis").url)
     cache.clear()
     return cache

@@ -89,7 +89,7 @@ class Nginx:
 
     def ask(self, path: str, method: str = "GET", *, body: bytes | None = None, **headers: str):
         """(status, headers, body) of a request; "Host" as given, else the domain's."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=60)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         connection.request(method, path, body=body, headers={"Host": DOMAIN, **named})
         answer = connection.getresponse()

@@ -33,7 +33,7 @@ def test_nothing_is_handed_over_that_was_not_stored(tried, workers):
     tried.ask(name, "last")
     wait_until(lambda: tried.ran["last"] == 1)
     assert tried.ran == {"asked twice": 1, "last": 1}
-    assert queue.runner.buffer.busy() == 0, "a worker is kept for a task that will not come"
+    wait_until(lambda: queue.runner.buffer.busy() == 0)   # no worker is kept for a task that will not come
 
 
 def test_many_tasks_run_once_each_and_not_more_of_a_name_than_its_limit(tried, workers):
@@ -70,7 +70,13 @@ def test_a_stopping_process_hands_back_what_waits_for_its_turn(tried, workers):
     task_id = tried.ask(name)
     assert waiting.wait(PATIENCE)
     assert queue.stop(30)
-    assert (row(task_id)["state"], row(task_id)["attempts"]) == ("queued", 0)
+
+    def is_back():
+        # A claim that was on its way may have taken it once more; the others see that its process has left.
+        database_pool.call_function("rescue_tasks")
+        return (row(task_id)["state"], row(task_id)["attempts"]) == ("queued", 0)
+
+    wait_until(is_back)
     database_pool.execute_query("tasks", "delete", filters={"task_id_eq": task_id})
 
 

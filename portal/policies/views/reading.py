@@ -28,7 +28,9 @@ def page(policy_id: int) -> Response:
     """One term: where it stands in its chain, what it costs and why, what it covers, who changed it."""
     policy = any_policy(policy_id)
     details = queries.details(policy_id, policy["line"])
-    chain = queries.terms(policy_id)
+    # What renewed nothing and was not renewed is a chain by itself.
+    alone = policy["renewed_from_id"] is None and policy["state"] != "renewed"
+    chain = [policy] if alone else queries.terms(policy_id)
     place = next(number for number, term in enumerate(chain) if term["policy_id"] == policy_id)
     ledger = queries.ledger(policy_id)
     parts = calculate(

@@ -40,4 +40,4 @@ def test_a_policy_is_added_found_changed_and_renewed_over_rest_as_everywhere(res
     assert stored(policy_id)["state"] == "renewed"
     page = clerk.get(answer.location)
     assert "Term 2 of 2" in page.text
-    assert "₹3,525.00" in page.text
+    assert "₹2,987.00" in page.text   # 15 % of 23,500 ÷ 1.18: this insurer means its rate inclusive of GST

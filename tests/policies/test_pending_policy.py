@@ -12,7 +12,7 @@ from tests.policies.book import add, details, errors, persons, stored, trail
 
 HEALTH_COLUMNS = ("plan", "floater_sum_insured", "floater_bonus", "floater_deductible")
 # What completing is meant to change.
-CHANGED = {"state", "policy_number", "number_key", "waiting_for", "version", "updated_at"}
+CHANGED = {"state", "policy_number", "number_key", "waiting_for", "waiting_key", "version", "updated_at"}
 
 
 def test_a_policy_without_a_number_is_saved_as_pending_with_what_it_waits_for(clerk, book):

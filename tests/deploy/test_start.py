@@ -131,7 +131,7 @@ def started_twice(copy):
     assert copy.get("/health")[0] == 200
     assert copy.stop(signal.SIGINT) == 0
     assert "The portal is stopped." in copy.said()
-    assert copy.processes() == []
+    wait_for(lambda: copy.processes() == [], "the end of everything")
     return first, copy.start("--demo", "--demo-clients", "60")
 
 
@@ -193,7 +193,7 @@ def test_a_service_managers_term_stops_everything_too(started_twice, copy):
     if copy.process.poll() is not None:
         copy.start()
     assert copy.stop(signal.SIGTERM) == 0
-    assert copy.processes() == []
+    wait_for(lambda: copy.processes() == [], "the end of everything")
     assert "Traceback" not in copy.said()
 
 
@@ -210,7 +210,7 @@ def test_the_start_script_serves_the_same_portal(started_twice, copy):
     wait_for(lambda: copy.get("/login")[0] == 200, "start_multiuser.sh", process=process, log=copy.output, seconds=60)
     process.terminate()
     assert process.wait(60) == 0
-    assert copy.processes() == []
+    wait_for(lambda: copy.processes() == [], "the end of everything")
 
 
 def _first_login(said: str) -> tuple[str, str]:

@@ -234,7 +234,7 @@ def test_bodies_have_a_limit_by_place(nginx):
     assert nginx.ask("/webhook", "POST", body=b"x" * 3_000_000)[0] == 200
     assert nginx.ask("/webhook", "POST", Content_Length=str(5 * 1024 * 1024))[0] == 413
     assert nginx.ask("/api/files/batch-upload", "POST", body=b"x" * 5_000_000)[0] == 200
-    assert nginx.ask("/documents", "POST", Content_Length=str(61 * 1024 * 1024))[0] == 413
+    assert nginx.ask("/documents", "POST", Content_Length=str(311 * 1024 * 1024))[0] == 413
 
 
 def test_attempts_to_sign_in_are_limited_and_the_form_is_not(nginx):

@@ -403,7 +403,7 @@ class BatchFileManager:
                     {
                         "file_id": file_id,
                         "batch_id": batch,
-                        "document_id": offer.row.get("document_id"),
+                        "document_id": None if offer.refusal else offer.row["document_id"],
                         "client_id": offer.row.get("client_id"),
                         "file_name": offer.name,
                         "size": offer.file.size,

@@ -214,7 +214,6 @@ def test_the_same_file_for_the_same_record_is_noticed(client):
     assert rows_of(first)[0]["state"] == "done"
 
 
-@pytest.mark.xfail(strict=False, reason="seen once: rivals of one moment are told of a conflict, not of the file")
 def test_rivals_with_one_file_keep_it_once(client):
     data, batches = pdf(), []
     work = [

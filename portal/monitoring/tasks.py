@@ -1,11 +1,17 @@
-"""The nightly backup."""
+"""The nightly backup, and the look that the portal takes at itself each minute."""
 
 import pathlib
 import subprocess
 import sys
 from typing import Any
 
+from cache_manager import forget_group
 from config import settings
+from database_pool import Duplicate, transaction
+from portal import measures
+from portal.formats import now
+from portal.monitoring import exposition, health, queries, rules, service
+from portal.staff.queries import colleagues
 from task_queue import PermanentFailure, schedule, task
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -24,4 +30,29 @@ def make() -> dict[str, Any] | None:
     return {"said": done.stdout.strip()[-300:]}
 
 
+@task("monitoring.look", priority=1, attempts=1, limit=1)
+def look() -> dict[str, Any] | None:
+    """Notes how the portal stands, begins and ends alerts, and tells of them once.
+
+    What it missed is not made up for: the next look is a minute away.
+    """
+    found, moment, limits = health.services(), now(), health.limits()
+    wrong, known = health.alerts(found), queries.open_alerts()
+    sample = exposition.sample(found, measures.gathered(), queries.latest_samples())
+    titles = {rule.name: rule.title for rule in rules.RULES}
+    try:
+        with transaction() as tx:
+            service.keep_sample(tx, sample, moment=moment)
+            began, ended = service.note_alerts(tx, wrong, known, limits, moment=moment)
+            if began or ended:
+                service.tell(tx, began, ended, titles, limits, portal=settings().app_base_url, administrators=[
+                    row["email"] for row in colleagues() if row["is_active"] and row["role"] == "administrator"])
+    except Duplicate:
+        return None   # another process looked at the same moment
+    if began or ended:
+        forget_group(queries.GROUP)
+    return {"open": len(known) + len(began) - len(ended)} if began or ended else None
+
+
 schedule("backups.make", daily_at="02:30")
+schedule("monitoring.look", every=60)

@@ -24,7 +24,8 @@ LONGEST_MESSAGE = 300
 LARGEST_FILE = 10_000_000
 KEPT_FILES = 9
 FROM_THE_CALLER = (
-    "endpoint", "user_id", "client", "subject", "record", "task_id", "task", "attempt", "request_id")
+    "endpoint", "user_id", "client", "subject", "record", "task_id", "task", "attempt", "request_id", "seconds",
+    "status")
 
 
 class SharedRotatingFile(logging.handlers.RotatingFileHandler):

@@ -149,7 +149,7 @@ def _paths(client_id: str, member_id: int, policies: dict[str, int]) -> dict[str
         "company history": "/settings/company/history",
         "audit": "/audit", "audit filtered": "/audit?record_type=client&date_from=01/01/2026",
         "audit nothing": "/audit?user_id=999",
-        "system health": "/monitoring", "not found": "/clients/NOBODY99",
+        "system health": "/monitoring", "alerts": "/monitoring/alerts", "not found": "/clients/NOBODY99",
     }  # fmt: skip
 
 

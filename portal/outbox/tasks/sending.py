@@ -1,10 +1,12 @@
 """One message, one attempt at a time: decided, claimed, sent, and what came of it written down."""
 
+import time
 import uuid
 from datetime import datetime
 from typing import Any
 
 from database_pool import call_function
+from portal import measures
 from portal.errors import Refused
 from portal.formats import now
 from portal.gateways.channels import gateway_for
@@ -69,13 +71,16 @@ def _claimed(message: Row, gateway: Gateway, token: str, from_state: str) -> int
 
 def _send(message: Row, gateway: Gateway, outgoing: Outgoing, token: str, attempt: int) -> dict[str, Any]:
     stamped = Outgoing(**{**vars(outgoing), "own_id": f"{message['message_id']}.{attempt}"})
+    began = time.perf_counter()
     try:
         accepted = gateway.send(stamped)
     except SendFailed as error:
+        measures.provider_answered(gateway.name, error.verdict.kind, since=began)
         come_back = outcomes.failed(message, token, attempt, error, gateway)
         if come_back is not None:
             raise Postpone(until=come_back) from error
         return {"state": "failed", "code": error.code}
+    measures.provider_answered(gateway.name, "accepted", since=began)
     outcomes.accepted(message, token, accepted, gateway.name, as_template=outgoing.template is not None)
     return {"state": accepted.state, "provider_id": accepted.provider_id}
 

@@ -1,12 +1,12 @@
-"""Health and figures for machines, and the page of them for administrators."""
+"""Health and figures for machines."""
 
-from flask import Blueprint, Response, jsonify, make_response, request
+from flask import Response, jsonify, make_response, request
 
+from portal import measures
 from portal.formats import now
 from portal.monitoring import exposition, health
-from portal.web import metrics, monitor, render, requires
-
-blueprint = Blueprint("monitoring", __name__)
+from portal.monitoring.views.routes import blueprint
+from portal.web import monitor
 
 
 @blueprint.get("/health/detailed")
@@ -23,7 +23,7 @@ def detailed() -> Response:
 @monitor
 def figures() -> Response:
     """All figures: JSON, or Prometheus' text for whoever asks for that."""
-    counted = metrics.registry()
+    counted = measures.gathered()
     told = exposition.figures(counted)
     if _wants_prometheus():
         answer = make_response(exposition.as_prometheus(told, counted))
@@ -36,20 +36,12 @@ def figures() -> Response:
 @monitor
 def status() -> Response:
     """State and figures by service, how fast pages are answered, and what somebody should look at."""
-    told = exposition.figures(metrics.registry())
-    names = ("database", "cache", "task_queue", "file_manager", "messaging", "disk", "backups")
+    told = exposition.figures(measures.gathered())
     return jsonify(
         status=told["status"], timestamp=now().isoformat(timespec="seconds"),
-        services={name: told[name] for name in names}, performance={**told["requests"], **told["system"]},
-        alerts=told["alerts"],
+        services={name: told[name] for name in exposition.SERVICES},
+        performance={**told["requests"], **told["system"]}, alerts=told["alerts"],
     )  # fmt: skip
-
-
-@blueprint.get("/monitoring")
-@requires("monitoring.read")
-def page() -> Response:
-    """Whether the portal is well, for people."""
-    return render("monitoring/page.html", told=exposition.figures(metrics.registry()))
 
 
 def _wants_prometheus() -> bool:

@@ -19,6 +19,8 @@ ZERO = Decimal(0)
 PAISA = Decimal("0.01")
 ENDORSABLE = ("live",)
 PERSON_ADDED = ("person_member_id", "person_name", "person_sum_insured")
+# What comes back when the removal of a person is withdrawn.
+PERSON_KEPT = ("member_id", "name", "sum_insured", "bonus", "deductible")
 OF_POLICY = frozenset({"sum_insured", "asset"})
 # What each kind may change, by line.
 CHANGES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -217,7 +219,8 @@ def _changed(stored: Row, data: EndorsementInput, book: Book) -> tuple[Row, Row]
     if "person_id" in names:
         removed = _person(stored, data)
         if data.kind == "person removed":
-            return {"person_removed": removed["name"]}, {"person_removed": None}
+            row = {name: removed[name] for name in PERSON_KEPT}
+            return {"person_removed": removed["name"], "person": row}, {"person_removed": None}
         if removed and data.person_name:
             return {"person_name": removed["name"]}, {"person_name": data.person_name}
     values = {name: getattr(data, name) for name in names if not name.startswith("person_")}

@@ -280,6 +280,18 @@ def ledger(policy_id: int) -> list[Row]:
     ).data
 
 
+def endorsements_of(policy_id: int) -> list[Row]:
+    """The endorsements of a term as the insurer numbered them, oldest first, withdrawn ones too."""
+    filters = {"policy_id_eq": policy_id}
+    return execute_query("endorsements", filters=filters, order="effective_on, endorsement_id", limit=MOST_ENTRIES).data
+
+
+def payments_of(policy_id: int) -> list[Row]:
+    """The payments of a term, oldest first, without those that were taken back."""
+    filters: Row = {"policy_id_eq": policy_id, "removed_at_is": None}
+    return execute_query("payments", filters=filters, order="paid_on, payment_id", limit=MOST_ENTRIES).data
+
+
 def activity(policy_id: int) -> list[Row]:
     """The latest changes of a policy, newest first."""
     return execute_query(

@@ -119,6 +119,7 @@ PAYMENT_MODES = {
 }
 ACTIONS = {
     "endorse": "Endorsed",
+    "withdraw": "Endorsement taken back",
     "pay": "Payment noted",
     "unpay": "Payment taken back",
     "take over": "Taken over",

@@ -7,6 +7,7 @@ import pytest
 
 from database_pool import execute_query
 from portal.policies.endorsement import pro_rata
+from tests.cast import sign_in
 from tests.policies.book import add, details, errors, persons, stored, trail
 
 D = Decimal
@@ -79,8 +80,10 @@ def test_persons_are_added_corrected_and_removed(clerk, book):
     assert kept == [
         ("person added", {}, {"person_added": "Neha Mehta"}),
         ("correction", {"person_name": "Neha Mehta"}, {"person_name": "Neha R Mehta"}),
-        ("person removed", {"person_removed": "Neha R Mehta"}, {"person_removed": None}),
-    ]
+        ("person removed", {"person_removed": "Neha R Mehta", "person": {
+            "member_id": book.spouse, "name": "Neha R Mehta", "sum_insured": None, "bonus": None, "deductible": None}},
+         {"person_removed": None}),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("line", "kind", "typed", "sentence"), [
@@ -158,3 +161,69 @@ def test_a_cancellation_gives_back_premium_with_its_tax_and_can_be_taken_back(cl
 ])
 def test_a_proportionate_refund_is_for_the_days_that_are_left(amount, start, end, day, refund):
     assert pro_rata(D(amount), start, end, day) == D(refund)
+
+
+def withdraw(browser, policy_id, endorsement_id, version=None):
+    return browser.submit(f"/policies/{policy_id}/endorsements/{endorsement_id}/withdrawal",
+                          {"version": version or str(stored(policy_id)["version"])})  # fmt: skip
+
+
+def test_an_endorsement_taken_back_leaves_the_term_as_it_was(clerk, book):
+    policy_id = add(clerk, book.form("motor", policy_number="EW/1"))
+    vehicle, before = details("motor_details", policy_id), stored(policy_id)
+    endorse(clerk, policy_id, "asset", vehicle_number="MH 02 ZZ 1", make_model="Kia Seltos", asset="MH02ZZ1",
+            insured_declared_value="9,50,000", net_premium="1,250")  # fmt: skip
+    (row,) = endorsements(policy_id)
+    assert withdraw(clerk, policy_id, row["endorsement_id"]).status_code == 303
+    assert details("motor_details", policy_id) == vehicle
+    assert stored(policy_id)["asset"] == before["asset"]
+    assert endorsements(policy_id)[0]["withdrawn_at"] is not None
+    assert trail(policy_id)[-1]["action"] == "withdraw"
+    page = clerk.get(f"/policies/{policy_id}").text
+    assert "Change of vehicle or asset" not in page
+    assert "₹17,483.00" not in page, "its premium does not count any more"
+    assert withdraw(clerk, policy_id, row["endorsement_id"]).status_code == 404
+
+
+def test_persons_come_back_as_they_were(clerk, book):
+    policy_id = add(clerk, book.form("health", policy_number="EW/2") | {"persons-0-member_id": str(book.head)})
+    endorse(clerk, policy_id, "person added", person_member_id=str(book.spouse), person_sum_insured="3 L")
+    everybody = [{name: row[name] for name in row if name != "insured_person_id"} for row in persons(policy_id)]
+    second = str(persons(policy_id)[1]["insured_person_id"])
+    endorse(clerk, policy_id, "correction", person_id=second, person_name="Neha R Mehta")
+    endorse(clerk, policy_id, "person removed", person_id=second)
+    added, renamed, removed = [row["endorsement_id"] for row in endorsements(policy_id)]
+    page = clerk.submit(f"/policies/{policy_id}/endorsements/{renamed}/withdrawal",
+                        {"version": str(stored(policy_id)["version"])})  # fmt: skip
+    assert "changed again since" in clerk.get(page.location).text, "nobody is called so any more"
+    for number in (removed, renamed):
+        withdraw(clerk, policy_id, number)
+    again = [{name: row[name] for name in row if name != "insured_person_id"} for row in persons(policy_id)]
+    assert again == everybody
+    withdraw(clerk, policy_id, added)
+    assert [row["name"] for row in persons(policy_id)] == ["Rohan Mehta"]
+
+
+def test_only_the_last_change_of_a_value_is_taken_back_and_only_by_who_saw_it(app, clerk, book):
+    policy_id = add(clerk, book.form("other", policy_number="EW/3"))
+    endorse(clerk, policy_id, "sum insured", sum_insured="10 L")
+    endorse(clerk, policy_id, "sum insured", sum_insured="20 L")
+    first, second = [row["endorsement_id"] for row in endorsements(policy_id)]
+    path = f"/policies/{policy_id}/endorsements/{second}/withdrawal"
+    assert sign_in(app, "reader").submit(path).status_code == 403
+    withdraw(clerk, policy_id, first)
+    withdraw(clerk, policy_id, second, version="1")
+    assert stored(policy_id)["sum_insured"] == D(2000000), "a later endorsement stands on it; the page was an old one"
+    withdraw(clerk, policy_id, second)
+    withdraw(clerk, policy_id, first)
+    assert stored(policy_id)["sum_insured"] is None or stored(policy_id)["sum_insured"] < D(1000000)
+    assert all(row["withdrawn_at"] for row in endorsements(policy_id))
+
+
+def test_a_cancellation_is_taken_back_by_opening_the_policy(clerk, book):
+    policy_id = add(clerk, book.form("motor", policy_number="EW/4"))
+    clerk.submit(f"/policies/{policy_id}/cancellation", {
+        "version": "1", "cancelled_on": "20/11/2026", "reason": "sold", "refund_premium": "100"})  # fmt: skip
+    (row,) = endorsements(policy_id)
+    withdraw(clerk, policy_id, row["endorsement_id"])
+    assert (stored(policy_id)["state"], endorsements(policy_id)[0]["withdrawn_at"]) == ("cancelled", None)

@@ -10,8 +10,8 @@ from werkzeug.wrappers import Response as BaseResponse
 from database_pool import Conflict, Duplicate, transaction
 from portal.errors import Refused
 from portal.formats import now, today
-from portal.policies import endorsement, payments, queries, words
-from portal.policies.inputs import EndorsementInput, PaymentInput
+from portal.policies import endorsement, payments, queries, withdrawal, words
+from portal.policies.inputs import EndorsementInput, PaymentInput, VersionInput
 from portal.policies.views import form_page
 from portal.policies.views.routes import CHANGED, any_policy, blueprint, living_policy
 from portal.web import SubmittedForm, actor, flash, not_found, prefilled, redirect_to, render, requires, submitted
@@ -80,6 +80,23 @@ def _endorsement_form(
     )
 
 
+@blueprint.post("/policies/<int:policy_id>/endorsements/<int:endorsement_id>/withdrawal")
+@requires("policies.write")
+def withdraw_endorsement(policy_id: int, endorsement_id: int) -> Answer:
+    """Takes back an endorsement that was noted by mistake."""
+    policy, form = living_policy(policy_id), submitted(VersionInput)
+    entry = _entry(queries.ledger(policy_id), "endorsement", endorsement_id)
+    try:
+        with transaction() as tx:
+            withdrawal.withdraw(tx, actor(), policy, entry, form.data.version if form.data else 0, at=now())
+        flash("The endorsement is taken back. The policy has again what it had before.")
+    except Refused as refusal:
+        flash(refusal.sentence, "bad")
+    except Conflict:
+        flash(CHANGED, "bad")
+    return redirect_to("policies.page", policy_id=policy_id)
+
+
 @blueprint.get("/policies/<int:policy_id>/payments/new")
 @requires("policies.write")
 def new_payment(policy_id: int) -> Answer:
@@ -128,13 +145,16 @@ def _payment_form(policy: dict[str, Any], form: SubmittedForm[Any], status: int 
 def remove_payment(policy_id: int, payment_id: int) -> Answer:
     """Takes back a payment that was noted by mistake."""
     policy, ledger = any_policy(policy_id), queries.ledger(policy_id)
-    found = [entry for entry in ledger if (entry["entry"], entry["entry_id"]) == ("payment", payment_id)]
-    if not found:
-        not_found("There is no such payment. It may have been taken back already.")
+    entry = _entry(ledger, "payment", payment_id)
     try:
         with transaction() as tx:
-            payments.remove_payment(tx, actor(), policy, found[0], ledger, at=now())
+            payments.remove_payment(tx, actor(), policy, entry, ledger, at=now())
         flash("The payment is taken back.")
     except Conflict:
         flash(CHANGED, "bad")
     return redirect_to("policies.page", policy_id=policy_id)
+
+
+def _entry(ledger: list[dict[str, Any]], word: str, entry_id: int) -> dict[str, Any]:
+    found = next((entry for entry in ledger if (entry["entry"], entry["entry_id"]) == (word, entry_id)), None)
+    return found or not_found(f"There is no such {word}. It may have been taken back already.")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from portal.api.operations import Operation
+from portal.api.operations import JSON, Operation
 from portal.api.shapes import COMPONENTS, Schema
 from portal.staff.tokens import SCOPES
 
@@ -12,14 +12,23 @@ Document = dict[str, Any]
 VERSION = "1.0"
 PATH_PARAMETER = re.compile(r"<(?:(?P<kind>\w+):)?(?P<name>\w+)>")
 WORDS = {
-    200: "Done", 201: "Created", 204: "Done, nothing to say", 400: "Does not fit this description",
+    200: "Done", 201: "Created", 202: "Accepted; it is done in the background", 204: "Done, nothing to say",
+    400: "Does not fit this description",
     401: "No token, or one that is not good any more", 403: "Role or token do not allow it",
     404: "There is no such record", 406: "The answer is JSON alone",
     409: "It exists already, may exist already, or its state does not allow it",
-    412: "Changed by someone else since it was read", 413: "Larger than 1 MB", 415: "The body is not application/json",
+    412: "Changed by someone else since it was read", 413: "Larger than is taken", 415: "The body is of another kind",
     422: "Well written, but a rule of the office refuses it; `errors` says why by field",
     428: "If-Match is missing", 429: "Too many requests; Retry-After says when", 503: "The database is busy; try again",
 }  # fmt: skip
+EVENT: Schema = {
+    "type": "object",
+    "description": "Each event: `progress` or `done`, its data the same JSON as without `/events`",
+    "properties": {"event": {"enum": ["progress", "done"]}, "data": {"type": "string"},
+                   "retry": {"type": "integer"}},
+}  # fmt: skip
+# What stands in an address instead of a number.
+TEXTS = {"client_id": "^[A-Z0-9-]{2,20}$", "batch_id": "^[0-9a-zA-Z_-]{1,64}$"}
 PROBLEM: Schema = {
     "type": "object",
     "properties": {
@@ -75,8 +84,12 @@ def _operation(one: Operation) -> Document:
         described["description"] = f"Needs the permission `{one.permission}`."
     if parameters := [*_in_path(one), *_in_query(one), *_in_headers(one)]:
         described["parameters"] = parameters
+    if one.watched:
+        described["description"] = ("Answers the machine itself, `Authorization: Bearer METRICS_TOKEN`, and whoever "
+                                    "has the permission `monitoring.read`.")  # fmt: skip
+        described["security"] = [{}, {"token": []}, {"session": []}]
     if one.body_schema:
-        described["requestBody"] = {"required": True, "content": {"application/json": {"schema": one.body_schema}}}
+        described["requestBody"] = {"required": True, "content": {one.takes: {"schema": one.body_schema}}}
     described["responses"] = {str(status): _response(one, status) for status in one.statuses}
     return described
 
@@ -84,9 +97,9 @@ def _operation(one: Operation) -> Document:
 def _in_path(one: Operation) -> Iterable[Document]:
     for match in PATH_PARAMETER.finditer(one.path):
         number: Schema = {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}
-        text: Schema = {"type": "string", "pattern": "^[A-Z0-9-]{2,20}$"}
+        is_number = match["kind"] == "int"
         yield {"name": match["name"], "in": "path", "required": True,
-               "schema": number if match["kind"] == "int" else text}  # fmt: skip
+               "schema": number if is_number else {"type": "string", "pattern": TEXTS[match["name"]]}}  # fmt: skip
 
 
 def _in_query(one: Operation) -> Iterable[Document]:
@@ -109,7 +122,9 @@ def _response(one: Operation, status: int) -> Document:
         response["content"] = {"application/problem+json": {"schema": {"$ref": COMPONENTS + "Problem"}}}
         return response
     if one.answer is not None:
-        response["content"] = {"application/json": {"schema": _good_answer(one)}}
+        response["content"] = {JSON: {"schema": _good_answer(one)}}
+    elif one.gives != JSON:
+        response["content"] = {one.gives: {"schema": EVENT}}
     headers: Document = {}
     if status == 201:
         headers["Location"] = {"schema": {"type": "string"}, "description": "Where the new record is"}

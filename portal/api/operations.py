@@ -15,6 +15,7 @@ from portal.api.shapes import Schema, Shape
 # Accept that excludes JSON, too many requests, a database that does not answer.
 ALWAYS = (400, 401, 403, 406, 429, 503)
 MOST_MISTAKES = 20
+JSON, FILES, EVENTS = "application/json", "multipart/form-data", "text/event-stream"
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class Operation:
 
     `answer` is the shape of the record, or of each of `many`; None where there is no content. `body` makes the schema
     of what is sent, `query` that of each parameter. `guarded` asks for If-Match with the ETag of what was read, `once`
-    takes an Idempotency-Key. `refuses` are further statuses, of which the rules of the trade know.
+    takes an Idempotency-Key. `refuses` are further statuses, of which the rules of the trade know. `takes` and `gives`
+    are the kinds of content, `watched` is what also answers the machine itself and holders of METRICS_TOKEN.
     """
 
     name: str
@@ -40,6 +42,9 @@ class Operation:
     guarded: bool = False
     once: bool = False
     refuses: tuple[int, ...] = ()
+    takes: str = JSON
+    gives: str = JSON
+    watched: bool = False
 
     @property
     def statuses(self) -> list[int]:
@@ -66,6 +71,10 @@ class Operation:
         """The same for the parameters of the address. A parameter nobody knows would narrow nothing unnoticed."""
         schema = {"type": "object", "properties": dict(self.query), "additionalProperties": False}
         return _mistakes(schema, dict(values))
+
+
+# In the order in which they were described: the routes of the API, and what other areas answer under /api/.
+OPERATIONS: list[Operation] = []
 
 
 def _mistakes(schema: Schema, content: Any) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """The records that the API answers with: which columns of which view, and who may see them."""
 
-from portal.api.shapes import Shape
+from portal.api.shapes import COMPONENTS, Schema, Shape
 from portal.settings.kinds import KINDS, Kind
 
 _COMMISSION = tuple((name, "commission.read") for name in (
@@ -41,6 +41,56 @@ POLICY = Shape(
      "updated_at"),
     ("policy_id", "client_id", "line", "state", "version"),
     secret=_COMMISSION, extra=(("details", "object"),))  # fmt: skip
+ENDORSEMENT = Shape(
+    "Endorsement", "endorsements",
+    ("endorsement_id", "policy_id", "kind", "endorsement_number", "effective_on", "description", "net_premium",
+     "tp_premium", "gst_rate", "gst_tp_rate", "gst_reason", "gst_amount", "gross_premium", "commission_amount",
+     "before", "after", "created_at", "withdrawn_at"),
+    ("endorsement_id", "policy_id", "kind", "effective_on"), secret=_COMMISSION[1:2])  # fmt: skip
+PAYMENT = Shape(
+    "Payment", "payments",
+    ("payment_id", "policy_id", "paid_on", "amount", "mode", "reference", "ifsc", "instalment", "created_at"),
+    ("payment_id", "policy_id", "paid_on", "amount", "mode"))  # fmt: skip
+DOCUMENT = Shape(
+    "Document", "document_list",
+    ("document_id", "client_id", "client_name", "member_id", "member_name", "policy_id", "policy_number",
+     "claim_number", "kind", "kind_name", "title", "file_name", "size", "sha256", "pages", "media_type", "store",
+     "state", "source", "uploaded_by_name", "retention_until", "replaces_id", "replaced_by_id", "version",
+     "created_at", "updated_at", "deleted_at"),
+    ("document_id", "client_id", "kind", "file_name", "state", "version"))  # fmt: skip
+DOCUMENT_LINK = Shape(
+    "DocumentLink", "documents", (), (), extra=(("url", "string"), ("valid_until", "string")))
+_REFUSED: Schema = {"type": "array", "items": {"type": "object", "properties": {
+    "file_name": {"type": "string"}, "reason": {"type": "string"}}}}  # fmt: skip
+UPLOADED = Shape("UploadedFiles", "file_batches", (), (), extra=(
+    ("batch_id", "string"), ("files", "integer"), ("document_ids", {"type": "array", "items": {"type": "integer"}}),
+    ("refused", _REFUSED), ("status", "string")))  # fmt: skip
+_FILE_COUNTS = ("total", "queued", "working", "done", "failed", "refused", "cancelled", "bytes", "bytes_sent")
+_FILE_ROW: Schema = {"type": "object", "properties": {
+    "file_id": {"type": "integer"}, "file_name": {"type": "string"}, "state": {"type": "string"},
+    "document_id": {"type": ["integer", "null"]}, "error": {"type": ["string", "null"]}}}  # fmt: skip
+FILE_BATCH = Shape(
+    "FileBatch", "file_batches", ("batch_id", "direction", "created_at", "cancelled_at"), ("batch_id",),
+    extra=(*((name, "integer") for name in _FILE_COUNTS), ("finished", "boolean"),
+           ("files", {"type": "array", "items": _FILE_ROW}), ("next_after", {"type": ["integer", "null"]})),
+)  # fmt: skip
+TASK = Shape(
+    "Task", "tasks",
+    ("task_id", "name", "state", "attempts", "max_attempts", "result", "batch_id", "record_type", "record_id",
+     "created_at", "run_at", "started_at", "finished_at"),
+    ("task_id", "name", "state", "attempts"), extra=(("error", {"type": ["string", "null"]}),))  # fmt: skip
+_LEFT_OUT: Schema = {"type": "array", "items": {"type": "object", "properties": {
+    "record_type": {"type": "string"}, "record_id": {"type": "string"}, "reason": {"type": "string"}}}}  # fmt: skip
+BATCH = Shape(
+    "Batch", "batch_progress",
+    ("batch_id", "kind", "title", "state", "total", "waiting", "running", "done", "failed", "cancelled",
+     "skipped_count", "created_at"),
+    ("batch_id", "kind", "title", "state", "total"),
+    extra=(("failures", {"type": "array", "items": {"$ref": f"{COMPONENTS}Task"}}), ("skipped", _LEFT_OUT)),
+)  # fmt: skip
+BULK_JOB = Shape("BulkJob", "batches", ("batch_id",), ("batch_id",), extra=(
+    ("queued", "integer"), ("skipped", {"type": "array", "items": {"type": "object", "properties": {
+        "policy_id": {"type": "integer"}, "reason": {"type": "string"}}}})))  # fmt: skip
 USER = Shape(
     "User", "users",
     ("user_id", "email", "name", "role", "phone", "is_active", "must_change_password", "last_sign_in_at", "version",

@@ -25,7 +25,8 @@ _AMOUNT = {"type": ["string", "null"], "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}
 class Shape:
     """One kind of answer: `columns` of a table or view, of which `always` are in every answer and never empty.
 
-    `secret` are columns that only some may see, by the permission it takes; `extra` are members that are no columns.
+    `secret` are columns that only some may see, by the permission it takes; `extra` are members that are no columns,
+    with their type or schema.
     """
 
     name: str
@@ -33,13 +34,13 @@ class Shape:
     columns: tuple[str, ...]
     always: tuple[str, ...]
     secret: tuple[tuple[str, str], ...] = ()
-    extra: tuple[tuple[str, str], ...] = ()
+    extra: tuple[tuple[str, str | Schema], ...] = ()
 
     def schema(self) -> Schema:
         """The JSON Schema of one such answer."""
         kinds = default_pool().catalogue().relation(self.relation).columns
         properties = {name: _of_column(kinds[name], name in self.always) for name in self.columns}
-        properties |= {name: {"type": kind} for name, kind in self.extra}
+        properties |= {name: {"type": kind} if isinstance(kind, str) else kind for name, kind in self.extra}
         return {"type": "object", "properties": properties, "required": list(self.always),
                 "additionalProperties": False}  # fmt: skip
 

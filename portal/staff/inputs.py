@@ -10,8 +10,8 @@ from portal.inputs import Checkbox, EmailAddress, Input, Name, PhoneNumber, Shor
 Role = Literal["administrator", "manager", "staff", "accounts", "read-only"]
 Theme = Literal["system", "light", "dark"]
 Density = Literal["comfortable", "compact"]
-Scope = Literal["clients:read", "clients:write", "policies:read", "policies:write", "settings:write", "users:write",
-                "audit:read", "everything"]
+Scope = Literal["clients:read", "clients:write", "policies:read", "policies:write", "documents:read",
+                "documents:write", "settings:write", "users:write", "audit:read", "everything"]
 LONGEST_PASSWORD = 128
 
 

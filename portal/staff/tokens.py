@@ -22,6 +22,9 @@ SCOPES: Mapping[str, tuple[str, frozenset[str]]] = {
     "policies:read": ("Read policies and masters", frozenset({"policies.read", "commission.read"})),
     "policies:write": ("Add, change and end policies, add masters", frozenset({
         "policies.read", "policies.write", "policies.delete", "commission.read"})),
+    "documents:read": ("Read documents", frozenset({"documents.read"})),
+    "documents:write": ("Upload, file and delete documents",
+                        frozenset({"documents.read", "documents.write", "documents.delete"})),
     "settings:write": ("Change and merge masters", frozenset({"policies.read", "policies.write", "settings.manage"})),
     "users:write": ("Look after users", frozenset({"staff.manage"})),
     "audit:read": ("Read the audit trail", frozenset({"audit.read", "audit.personal"})),

@@ -35,6 +35,11 @@ class Program:
             return self._client.open(f"/api{path}", method=method, headers=sent)
         return self._client.open(f"/api{path}", method=method, json=body, headers=sent)
 
+    def upload(self, path: str, fields: dict[str, Any]) -> TestResponse:
+        """Sends a form with files, as `(stream, name)`."""
+        sent = {"Authorization": f"Bearer {self.token}"}
+        return self._client.post(f"/api{path}", data=fields, headers=sent, content_type="multipart/form-data")
+
 
 def token_for(user_id: int, *scopes: str) -> str:
     """A token of this colleague."""

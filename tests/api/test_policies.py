@@ -1,12 +1,14 @@
 """Policies through the API: the premium of the pages, the same refusals, renewing beside the old term, roles."""
 
 import datetime
+import io
 import itertools
 
 import pytest
 
 from database_pool import execute_query, transaction
 from portal.formats import today
+from tests.documents.conftest import pdf
 
 NUMBERS = itertools.count(1)
 
@@ -145,3 +147,78 @@ def test_a_deleted_term_is_gone_and_comes_back(administrator):
     assert administrator("DELETE", path, If_Match='"1"').status_code == 204
     assert administrator("GET", path).status_code == 404
     assert administrator("POST", f"{path}/restoration", If_Match='"2"').json["policy_number"] == policy["policy_number"]
+
+
+@pytest.fixture
+def policy(administrator):
+    return added(administrator, "motor", motor())
+
+
+def test_an_endorsement_changes_the_term_and_is_taken_back(administrator, policy):
+    here = f"/policies/{policy['policy_id']}"
+    body = {"kind": "asset", "effective_on": today().isoformat(), "vehicle_number": "MH02ZZ1", "net_premium": "1000"}
+    assert administrator("POST", f"{here}/endorsements", body).status_code == 428
+    answer = administrator("POST", f"{here}/endorsements", body, If_Match='"1"', Idempotency_Key="e1")
+    assert answer.status_code == 201, answer.text
+    again = administrator("POST", f"{here}/endorsements", body, If_Match='"1"', Idempotency_Key="e1")
+    assert (again.status_code, again.json) == (201, answer.json)
+    # 1,000 x 1.18
+    assert (answer.json["gross_premium"], answer.json["after"]["vehicle_number"]) == ("1180.00", "MH02ZZ1")
+    assert administrator("GET", answer.headers["Location"].removeprefix("/api")).json == answer.json
+    assert administrator("GET", f"{here}/endorsements").json["total"] == 1
+    assert administrator("GET", here).json["details"]["vehicle_number"] == "MH02ZZ1"
+    path = f"{here}/endorsements/{answer.json['endorsement_id']}/withdrawal"
+    assert administrator("POST", path, If_Match='"1"').status_code == 412
+    assert administrator("POST", path, If_Match='"2"').json["withdrawn_at"] is not None
+    assert administrator("GET", here).json["details"]["vehicle_number"] == "MH02DN4417"
+    assert administrator("POST", path, If_Match='"3"').status_code == 404
+
+
+def test_an_endorsement_that_the_rules_refuse_is_explained(administrator, policy):
+    here = f"/policies/{policy['policy_id']}/endorsements"
+    body = {"kind": "person added", "effective_on": today().isoformat(), "person_name": "Aarav"}
+    assert administrator("POST", here, body, If_Match='"1"').json["errors"].keys() == {"kind"}
+    body = {"kind": "asset", "effective_on": "2020-01-01", "asset": "x"}
+    assert administrator("POST", here, body, If_Match='"1"').status_code == 422
+    administrator("POST", f"/policies/{policy['policy_id']}/loss", {"reason": "Moved agent"}, If_Match='"1"')
+
+
+def test_a_payment_makes_the_policy_paid_once_and_is_taken_back(administrator):
+    policy = added(administrator, "motor", motor(payment_date=None))
+    here = f"/policies/{policy['policy_id']}"
+    body = {"paid_on": today().isoformat(), "amount": policy["gross_premium"], "mode": "UPI", "reference": "UTR1"}
+    answers = [administrator("POST", f"{here}/payments", body, Idempotency_Key="p1") for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert answers[0].json == answers[1].json
+    assert administrator("GET", f"{here}/payments").json["data"] == [answers[0].json]
+    assert administrator("GET", here).json["payment_date"] == today().isoformat()
+    path = answers[0].headers["Location"].removeprefix("/api")
+    assert administrator("GET", path).json == answers[0].json
+    assert administrator("DELETE", path).status_code == 204
+    assert administrator("GET", here).json["payment_date"] is None
+    assert administrator("DELETE", path).status_code == 404
+    assert administrator("POST", f"{here}/payments", {**body, "amount": "0"}).status_code in (400, 422)
+
+
+def test_documents_are_uploaded_read_filed_linked_and_deleted(app, administrator, policy):
+    sent = {"client_id": "AP01", "policy_id": str(policy["policy_id"]), "kind": "quote",
+            "files": (io.BytesIO(pdf()), "Quote of 2026.pdf")}  # fmt: skip
+    answer = administrator.upload("/files/batch-upload", sent)
+    assert answer.status_code == 202, answer.text
+    (document_id,) = answer.json["document_ids"]
+    status = administrator("GET", answer.json["status"].removeprefix("/api"))
+    assert (status.status_code, status.json["total"], status.json["next_after"]) == (200, 1, None)
+    path = f"/documents/{document_id}"
+    document = administrator("GET", path)
+    assert (document.json["file_name"], document.headers["ETag"]) == ("Quote of 2026.pdf", '"1"')
+    assert administrator("GET", "/documents?client_id=AP01&kind=quote").json["total"] == 1
+    filed = administrator("PUT", path, {"kind": "photos", "title": "Front"}, If_Match='"1"')
+    assert (filed.status_code, filed.json["kind"], filed.json["policy_id"]) == (200, "photos", None)
+    link = administrator("POST", f"{path}/link").json["url"]
+    media = link[link.index("/media/"):]
+    content = app.test_client().get(media)
+    assert content.data.startswith(b"%PDF")
+    assert administrator("DELETE", path, If_Match='"2"').status_code == 204
+    assert administrator("GET", path).status_code == 404
+    assert app.test_client().get(media).status_code == 404
+    assert administrator("POST", f"{path}/restoration", If_Match='"3"').status_code == 200

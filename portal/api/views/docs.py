@@ -6,8 +6,9 @@ from typing import Any
 from flask import Response, current_app, jsonify
 
 from portal.api.description import describe
+from portal.api.operations import OPERATIONS
 from portal.api.shapes import inner_forms
-from portal.api.views.routes import COMPONENTS, OPERATIONS, blueprint
+from portal.api.views.routes import COMPONENTS, blueprint
 from portal.policies.inputs import HealthInput
 from portal.web import render, signed_in
 
@@ -40,7 +41,8 @@ def _groups(document: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
     groups: dict[str, list[dict[str, Any]]] = {tag["name"]: [] for tag in document["tags"]}
     for path, methods in document["paths"].items():
         for method, told in methods.items():
-            body = told.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+            content: dict[str, Any] = told.get("requestBody", {}).get("content", {})
+            body: dict[str, Any] = next(iter(content.values()), {"schema": {}})["schema"]
             groups[told["tags"][0]].append({**told, "path": path, "method": method.upper(),
                                             "fields": _fields(body, document)})  # fmt: skip
     return list(groups.items())

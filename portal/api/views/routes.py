@@ -11,11 +11,11 @@ from pydantic import ValidationError
 
 from database_pool import Conflict, Duplicate, Transaction, transaction
 from portal.api import answers
-from portal.api.operations import Operation
+from portal.api.operations import EVENTS, FILES, JSON, OPERATIONS, Operation
 from portal.api.shapes import Schema, plain
 from portal.inputs import Input, explain
 from portal.paging import Listing, Page
-from portal.web import current_user, problem, requires, signed_in
+from portal.web import current_user, problem, requires, signed_in, takes_files
 
 Row = dict[str, Any]
 Form = TypeVar("Form", bound=Input)
@@ -23,10 +23,9 @@ Id = TypeVar("Id", int, str)
 View = Callable[..., Response]
 
 blueprint = Blueprint("api", __name__, url_prefix="/api")
-OPERATIONS: list[Operation] = []
 COMPONENTS: dict[str, Schema] = {}
 
-JSON = "application/json"
+PROBLEM = "application/problem+json"
 LARGEST_BODY = 1024 * 1024
 ETAG = re.compile(r'"([0-9]{1,10})"')
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
@@ -45,10 +44,7 @@ class Asked:
 
     def form(self, model: type[Form], **known: Any) -> Form:
         """The body as the form's own model, with what the address and headers say; 422 for what its rules refuse."""
-        try:
-            return model.model_validate({**self.body, **known})
-        except ValidationError as error:
-            refuse(422, "Some fields cannot be used.", explain(error, model))
+        return checked(model, {**self.body, **known})
 
     def filter(self, model: type[Form]) -> Form:
         """The query as the list's own filter."""
@@ -67,12 +63,20 @@ def operation(described: Operation) -> Callable[[Callable[..., Response]], View]
 
         serve.__name__ = described.name
         access = signed_in if described.permission == "" else requires(described.permission)
-        blueprint.add_url_rule(described.path, endpoint=described.name, view_func=access(serve),
-                               methods=[described.method])  # fmt: skip
+        served = takes_files(access(serve)) if described.takes == FILES else access(serve)
+        blueprint.add_url_rule(described.path, endpoint=described.name, view_func=served, methods=[described.method])
         OPERATIONS.append(described)
         return serve
 
     return register
+
+
+def checked(model: type[Form], fields: Mapping[str, Any]) -> Form:
+    """What was sent as the form's own model; 422 for what its rules refuse."""
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        refuse(422, "Some fields cannot be used.", explain(error, model))
 
 
 def refuse(status: int, sentence: str, errors: Mapping[str, str] | None = None, **more: Any) -> NoReturn:
@@ -195,9 +199,9 @@ def _with_version(response: Response, row: Row, status: int) -> Response:
 
 
 def _read(described: Operation) -> Asked:
-    if request.accept_mimetypes and not request.accept_mimetypes.best_match([JSON, "application/problem+json"]):
-        refuse(406, "")
-    body = _read_body(described) if described.body else {}
+    if request.accept_mimetypes and not request.accept_mimetypes.best_match([described.gives, PROBLEM]):
+        refuse(406, "This is a stream of events. Ask for text/event-stream." if described.gives == EVENTS else "")
+    body = _read_body(described) if described.body and described.takes == JSON else {}
     return Asked(described, body, _read_query(described), _read_version(described), _read_key(described))
 
 

@@ -1,14 +1,13 @@
-"""Files coming in: the form, the batch with its progress, and the same for programs."""
+"""Files coming in: the form, and the batch with its progress."""
 
 import secrets
 from typing import Any
 
-from flask import Response, jsonify, request, url_for
-from pydantic import ValidationError
+from flask import Response, request
 from werkzeug.datastructures import FileStorage
 from werkzeug.wrappers import Response as BaseResponse
 
-from batch_file_operations import Accepted, batch_file_manager
+from batch_file_operations import batch_file_manager
 from database_pool import transaction
 from portal import audit
 from portal.clients import queries as clients
@@ -17,7 +16,7 @@ from portal.documents import queries, service, words
 from portal.documents.inputs import BatchFilter, UploadInput
 from portal.documents.views.routes import blueprint
 from portal.errors import Refused
-from portal.inputs import LARGEST_ID, explain, lenient
+from portal.inputs import LARGEST_ID, lenient
 from portal.paging import listing
 from portal.web import (
     SubmittedForm,
@@ -25,7 +24,6 @@ from portal.web import (
     flash,
     not_found,
     prefilled,
-    problem,
     redirect_to,
     render,
     requires,
@@ -35,7 +33,6 @@ from portal.web import (
 
 Row = dict[str, Any]
 MOST_SHOWN = 100  # files on one page of a batch
-FIELDS = ("client_id", "member_name", "member_id", "policy_id", "claim_number", "kind", "title")
 
 
 @blueprint.get("/documents/upload")
@@ -80,34 +77,6 @@ def upload() -> Response | BaseResponse:
     return redirect_to("documents.batch", batch_id=accepted.batch_id)
 
 
-@blueprint.post("/api/files/batch-upload")
-@requires("documents.write")
-@takes_files
-def batch_upload() -> Response:
-    """Takes many files in. Each field is given once for all files, or once per file in their order."""
-    files = _files()
-    if not files:
-        return problem(422, "Send at least one file as multipart/form-data.")
-    try:
-        described = [UploadInput.model_validate(fields) for fields in _fields_per_file(len(files))]
-    except ValidationError as error:
-        return problem(422, " ".join(explain(error, UploadInput).values()))
-    accepted = service.take_in(files, described, actor(), source="staff")
-    answer = jsonify(_told(accepted))
-    answer.status_code = 202 if accepted.files else 422
-    return answer
-
-
-@blueprint.get("/api/files/batch-status/<batch_id>")
-@requires("documents.read")
-def batch_status(batch_id: str) -> Response:
-    """Counts of a batch by state and a row per file, in pages of 500 behind `after`."""
-    wanted = lenient(BatchFilter, request.args.to_dict())
-    status = _status(batch_id, after=wanted.after or 0, limit=500)
-    shown = {name: value for name, value in status.items() if name != "created_by"}
-    return jsonify({**shown, "next_after": status["files"][-1]["file_id"] if len(status["files"]) == 500 else None})
-
-
 @blueprint.get("/documents/batches/<batch_id>")
 @requires("documents.read")
 def batch(batch_id: str) -> Response:
@@ -145,25 +114,6 @@ def retry(batch_id: str) -> BaseResponse:
 def _files() -> list[FileStorage]:
     """Every file of the request; a field left empty sends one without a name."""
     return [file for files in request.files.listvalues() for file in files if file.filename]
-
-
-def _fields_per_file(count: int) -> list[Row]:
-    given = {name: request.form.getlist(name) for name in (*FIELDS, "batch_id")}
-    rows: list[Row] = []
-    for position in range(count):
-        row = {name: texts[position if len(texts) == count else 0] for name, texts in given.items() if texts}
-        rows.append(row)
-    return rows
-
-
-def _told(accepted: Accepted) -> Row:
-    return {
-        "batch_id": accepted.batch_id,
-        "files": accepted.files,
-        "document_ids": accepted.document_ids,
-        "refused": [{"file_name": name, "reason": sentence} for name, sentence in accepted.refused],
-        "status": url_for("documents.batch_status", batch_id=accepted.batch_id),
-    }
 
 
 def _status(batch_id: str, *, after: int = 0, limit: int) -> Row:

@@ -1,6 +1,6 @@
-"""Pages of jobs: `progress` shows and steers them, `letters` what failed for good, `answers` the same as JSON."""
+"""Pages of jobs: `progress` shows and steers them, `letters` what failed for good."""
 
-from portal.jobs.views import answers, letters, progress
+from portal.jobs.views import letters, progress
 from portal.jobs.views.routes import blueprint
 
-__all__ = ["answers", "blueprint", "letters", "progress"]
+__all__ = ["blueprint", "letters", "progress"]

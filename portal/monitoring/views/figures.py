@@ -3,10 +3,19 @@
 from flask import Response, jsonify, make_response, request
 
 from portal import measures
+from portal.api.operations import OPERATIONS, Operation
+from portal.api.shapes import Shape
 from portal.formats import now
 from portal.monitoring import exposition, health
 from portal.monitoring.views.routes import blueprint
 from portal.web import monitor
+
+STATUS = Shape("SystemStatus", "users", (), (), extra=(
+    ("status", "string"), ("timestamp", "string"), ("services", "object"), ("performance", "object"),
+    ("alerts", "array")))  # fmt: skip
+OPERATIONS.append(Operation(
+    "show_system_status", "GET", "/system/status", "", "How the portal and its services are", "System", STATUS,
+    watched=True))  # fmt: skip
 
 
 @blueprint.get("/health/detailed")

@@ -7,9 +7,13 @@ from decimal import Decimal
 from typing import Any
 
 from database_pool import Transaction
+from portal.sealing import SEALED
 
 # Never in the trail, whatever a caller hands over.
 SECRET = frozenset({"password_hash", "token_hash"})
+# What the book keeps sealed, by kind of record: the trail says that it changed, not from what to what.
+SENSITIVE = {"client": frozenset(SEALED["clients"]), "member": frozenset(SEALED["members"])}
+NOT_KEPT_HERE = "not kept here"
 # Moved by the database on every write; they say nothing that the row of the trail does not.
 NOISE = frozenset({"version", "updated_at", "created_at"})
 
@@ -41,7 +45,10 @@ def record(
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
 ) -> None:
-    """Notes one change in the audit trail. With both `before` and `after`, only the fields that differ are kept."""
+    """Notes one change in the audit trail. With both `before` and `after`, only the fields that differ are kept.
+
+    Of fields that the book keeps sealed, only that they changed.
+    """
     if before is not None and after is not None:
         changed = {name for name in after if before.get(name) != after[name]} - NOISE
         before = {name: before.get(name) for name in changed}
@@ -52,8 +59,8 @@ def record(
         "record_type": record_type,
         "record_id": str(record_id),
         "client_id": client_id,
-        "before": plain(before),
-        "after": plain(after),
+        "before": _without_sealed(record_type, plain(before)),
+        "after": _without_sealed(record_type, plain(after)),
         "request_id": actor.request_id,
         "ip": actor.ip,
         "token_id": actor.token_id,
@@ -65,6 +72,14 @@ def plain(fields: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if fields is None:
         return None
     return {name: _json(value) for name, value in fields.items() if name not in SECRET}
+
+
+def _without_sealed(record_type: str, fields: dict[str, Any] | None) -> dict[str, Any] | None:
+    sensitive = SENSITIVE.get(record_type)
+    if fields is None or sensitive is None:
+        return fields
+    return {name: NOT_KEPT_HERE if name in sensitive and value is not None else value
+            for name, value in fields.items()}
 
 
 def _json(value: Any) -> Any:

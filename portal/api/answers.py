@@ -2,12 +2,15 @@
 
 import datetime
 import hashlib
+import json
 from typing import Any
 
 from database_pool import Transaction, execute_query
+from portal import sealing
 from portal.formats import now
 
 Row = dict[str, Any]
+PURPOSE = "answer of the API"
 KEPT = datetime.timedelta(days=1)
 
 
@@ -24,7 +27,13 @@ def hash_of(method: str, path: str, body: bytes) -> str:
 def remembered(answer_key: str) -> Row | None:
     """What was answered under this key within a day, or None. `body` is None when the answer was lost on its way."""
     rows = execute_query("api_answers", filters={"answer_key_eq": answer_key}, limit=1).data
-    return rows[0] if rows else None
+    if not rows:
+        return None
+    sealed = (rows[0]["body"] or {}).get("sealed")
+    try:
+        return {**rows[0], "body": json.loads(sealing.unseal(sealed, PURPOSE)) if sealed else None}
+    except sealing.CannotBeOpened:   # its key was taken away within the day
+        return {**rows[0], "body": None}
 
 
 def remember(tx: Transaction, answer_key: str, request_hash: str, location: str) -> None:
@@ -35,5 +44,6 @@ def remember(tx: Transaction, answer_key: str, request_hash: str, location: str)
 
 
 def keep_body(tx: Transaction, answer_key: str, body: Row) -> None:
-    """Keeps the answer itself, word by word: the record may change before the request is repeated."""
-    tx.update("api_answers", {"body": body}, filters={"answer_key_eq": answer_key})
+    """Keeps the answer itself, word by word and sealed: the record may change before the request is repeated."""
+    sealed = sealing.seal(json.dumps(body), PURPOSE)
+    tx.update("api_answers", {"body": {"sealed": sealed}}, filters={"answer_key_eq": answer_key})

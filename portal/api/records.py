@@ -21,8 +21,9 @@ CLIENT = Shape(
     ("client_id", "name", "version"), secret=(("pan", "clients.write"),))  # fmt: skip
 MEMBER = Shape(
     "Member", "members",
-    ("member_id", "client_id", "name", "relation", "date_of_birth", "gender", "phone", "nominee", "version"),
-    ("member_id", "client_id", "name", "relation", "version"))  # fmt: skip
+    ("member_id", "client_id", "name", "relation", "date_of_birth", "gender", "phone", "nominee", "health_notes",
+     "version"),
+    ("member_id", "client_id", "name", "relation", "version"), secret=(("health_notes", "clients.write"),))  # fmt: skip
 POLICY_SUMMARY = Shape(
     "PolicySummary", "policy_list",
     ("policy_id", "client_id", "client_name", "member_name", "insurer_id", "insurer_name", "product_id", "product_name",

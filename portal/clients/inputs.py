@@ -133,6 +133,7 @@ class MemberInput(Input):
     gender: Gender | None = Field(None, title="Gender")
     phone: PhoneNumber | None = Field(None, title="Phone")
     nominee: ShortText | None = Field(None, title="Nominee")
+    health_notes: LongText | None = Field(None, title="Health notes")
 
     @field_validator("date_of_birth")
     @classmethod

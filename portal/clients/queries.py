@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from database_pool import execute_query
+from portal import sealing
 from portal.clients.inputs import ClientFilter
 from portal.inputs import search_query
 from portal.lists.queries import MOST_AT_ONCE
@@ -28,7 +29,8 @@ LISTED = (
     "client_id, client_type, name, name_key, phone, email, city, group_name, agent_name, whatsapp_opt_in, "
     "created_at, deleted_at, version, members, live_policies, gross_premium, next_due"
 )
-MEMBER = "member_id, client_id, name, relation, date_of_birth, gender, phone, nominee, version, deleted_at"
+MEMBER = ", ".join(("member_id, client_id, name, relation, gender, phone, nominee, version, deleted_at",
+                    *sealing.sealed_columns("members")))
 NOTHING: dict[str, Any] = {"client_id_eq": ""}
 
 
@@ -99,20 +101,21 @@ def choices() -> Choices:
 def client(client_id: str) -> Row | None:
     """One client with agent and totals, in the trash or not; None when there is none."""
     rows = execute_query("client_page", filters={"client_id_eq": client_id}, limit=1).data
-    return rows[0] if rows else None
+    return sealing.opened(rows[0]) if rows else None
 
 
 def members_of(client_id: str) -> list[Row]:
     """The members of a client in the order they were added, removed ones too."""
     filters = {"client_id_eq": client_id}
-    return execute_query("members", columns=MEMBER, filters=filters, order="member_id", limit=MOST_MEMBERS).data
+    rows = execute_query("members", columns=MEMBER, filters=filters, order="member_id", limit=MOST_MEMBERS).data
+    return sealing.all_opened(rows)
 
 
 def member(client_id: str, member_id: int) -> Row | None:
     """One member of a client, removed or not."""
     filters = {"client_id_eq": client_id, "member_id_eq": member_id}
     rows = execute_query("members", columns=MEMBER, filters=filters, limit=1).data
-    return rows[0] if rows else None
+    return sealing.opened(rows[0]) if rows else None
 
 
 def policies_of(client_id: str) -> list[Row]:
@@ -162,7 +165,7 @@ def who_may_be_meant(exact: Sequence[Row], by_name: Row | None, *, but_not: str 
     All that fit exactly are found. Of those that only a name suggests, which may be half a city, the first 1000 are.
     """
     living: Row = {"deleted_at_is": None, **({"client_id_neq": but_not} if but_not else {})}
-    columns = "client_id, name, phone, other_phone, email, pan, city"
+    columns = "client_id, name, phone, other_phone, email, pan, pan_sealed, city"
     found: list[Row] = []
     if exact:
         found += execute_query("clients", columns=columns, filters={**living, "or": list(exact)}).data
@@ -170,4 +173,4 @@ def who_may_be_meant(exact: Sequence[Row], by_name: Row | None, *, but_not: str 
         alike = {**living, **by_name}
         found += execute_query("clients", columns=columns, filters=alike, order="client_id", limit=MOST_CHOICES).data
     once = {row["client_id"]: row for row in found}
-    return [once[client_id] for client_id in sorted(once)]
+    return [sealing.opened(once[client_id]) for client_id in sorted(once)]

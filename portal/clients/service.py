@@ -5,7 +5,7 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from database_pool import Transaction, call_function, new_id
-from portal import audit
+from portal import audit, sealing
 from portal.clients import queries
 from portal.clients.inputs import ClientInput, MemberInput, NewClientInput
 from portal.errors import Refused
@@ -51,7 +51,7 @@ def add_client(tx: Transaction, actor: audit.Actor, client_id: str, data: NewCli
     values = _columns(data)
     values["whatsapp_opt_in_at"] = now() if data.whatsapp_opt_in else None
     by = {"created_by": actor.user_id, "updated_by": actor.user_id}
-    tx.insert("clients", {"client_id": client_id, **values, **by})
+    tx.insert("clients", {"client_id": client_id, **sealing.sealed_row("clients", values), **by})
     audit.record(tx, actor, "add", "client", client_id, client_id=client_id, after=values)
     if data.client_type == "individual":
         myself = {"name": data.name, "relation": "self", "date_of_birth": data.date_of_birth, "phone": data.phone}
@@ -66,7 +66,7 @@ def change_client(tx: Transaction, actor: audit.Actor, stored: Row, data: Client
     client_id = stored["client_id"]
     tx.update(
         "clients",
-        {**values, "updated_by": actor.user_id},
+        {**sealing.sealed_row("clients", values), "updated_by": actor.user_id},
         filters={"client_id_eq": client_id, "version_eq": version, "deleted_at_is": None},
         expect=1,
     )
@@ -105,7 +105,8 @@ def add_member(tx: Transaction, actor: audit.Actor, client_id: str, data: Member
     member_id = new_id("members")
     values = data.model_dump(exclude=NOT_COLUMNS)
     by = {"created_by": actor.user_id, "updated_by": actor.user_id}
-    tx.insert("members", {"member_id": member_id, "client_id": client_id, **values, **by})
+    stored = sealing.sealed_row("members", values)
+    tx.insert("members", {"member_id": member_id, "client_id": client_id, **stored, **by})
     audit.record(tx, actor, "add", "member", member_id, client_id=client_id, after=values)
     return member_id
 
@@ -169,7 +170,7 @@ def _write_member(tx: Transaction, actor: audit.Actor, stored: Row, version: int
     member_id = stored["member_id"]
     tx.update(
         "members",
-        {**values, "updated_by": actor.user_id},
+        {**sealing.sealed_row("members", values), "updated_by": actor.user_id},
         filters={"member_id_eq": member_id, "version_eq": version},
         expect=1,
     )
@@ -179,7 +180,11 @@ def _write_member(tx: Transaction, actor: audit.Actor, stored: Row, version: int
 def _exact_ways(looked_at: Row) -> list[Row]:
     phones = [number for number in (looked_at.get("phone"), looked_at.get("other_phone")) if number]
     ways: list[Row] = [{"phone_in": phones}, {"other_phone_in": phones}] if phones else []
-    return ways + [{f"{column}_eq": looked_at[column]} for column in ("email", "pan") if looked_at.get(column)]
+    if email := looked_at.get("email"):
+        ways.append({"email_eq": email})
+    if pan := looked_at.get("pan"):   # under each key, and where it waits for being sealed
+        ways += [{"pan_index_in": sealing.indexes(pan, "pan")}, {"pan_eq": pan}]
+    return ways
 
 
 def _way_by_name(data: ClientInput, looked_at: Row) -> Row | None:

@@ -36,6 +36,7 @@ MEMBER_LABELS = {
     "gender": "Gender",
     "phone": "Phone",
     "nominee": "Nominee",
+    "health_notes": "Health notes",
 }
 COLUMNS = (
     Column("phone", "Phone", "phone"),

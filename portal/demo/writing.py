@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from random import Random
 
 from database_pool import Transaction, execute_query, new_ids
+from portal import sealing
 from portal.clients.service import suggested_prefix
 from portal.demo.contacts import email, phone
 from portal.demo.products import AGENTS, INSURERS, PRODUCTS
@@ -86,11 +87,11 @@ def write_files(tx: Transaction, files: Sequence[ClientFile], ids: Ids) -> Count
     for file, client_id in zip(files, client_ids, strict=True):
         common = {"client_id": client_id, "created_by": ids.clerks[file.clerk]}
         agent_id = ids.agents[file.agent] if file.agent else None
-        rows["clients"].append({**file.client, **common, "agent_id": agent_id})
+        rows["clients"].append({**sealing.sealed_row("clients", file.client), **common, "agent_id": agent_id})
         members = [next(member_ids) for _ in file.members]
         policies = [next(policy_ids) for _ in file.terms]
         for member_id, member in zip(members, file.members, strict=True):
-            rows["members"].append({**member, **common, "member_id": member_id})
+            rows["members"].append({**sealing.sealed_row("members", member), **common, "member_id": member_id})
         for policy_id, term in zip(policies, file.terms, strict=True):
             rows["policies"].append(
                 {

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from database_pool import call_function, execute_query
+from portal import sealing
 from portal.formats import midnight
 from portal.inputs import LARGEST_ID, search_query
 from portal.lists.queries import MOST_AT_ONCE
@@ -244,9 +245,8 @@ def details(policy_id: int, line: str) -> Row:
     if line != "health":
         rows = execute_query(table, columns=columns, filters={"policy_id_eq": policy_id}, limit=1).data
         return rows[0] if rows else {}
-    rows = execute_query(
-        "health_cover", filters={"policy_id_eq": policy_id}, order="insured_person_id", limit=MOST_PERSONS
-    ).data
+    rows = sealing.all_opened(execute_query(
+        "health_cover", filters={"policy_id_eq": policy_id}, order="insured_person_id", limit=MOST_PERSONS).data)
     cover = {name: rows[0][name] for name in columns} if rows else {}
     return {**cover, "persons": [row for row in rows if row["insured_person_id"] is not None]}
 
@@ -336,13 +336,14 @@ def notice_facts_of(policy_ids: Sequence[int]) -> list[Row]:
 
 def members_of(client_id: str) -> list[Row]:
     """The members of a client in the order they were added, removed ones too: older terms may name them."""
-    return execute_query(
+    rows = execute_query(
         "members",
-        columns="member_id, name, relation, date_of_birth, deleted_at",
+        columns="member_id, name, relation, date_of_birth, date_of_birth_sealed, deleted_at",
         filters={"client_id_eq": client_id},
         order="member_id",
         limit=500,
     ).data
+    return sealing.all_opened(rows)
 
 
 def client(client_id: str, *, or_deleted: bool = False) -> Row | None:

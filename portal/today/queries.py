@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from database_pool import call_function, execute_query
+from portal import sealing
 from portal.paging import Listing, Page, Sort, read_page
 
 Row = dict[str, Any]
@@ -43,7 +44,9 @@ def page_of_birthdays(wanted: Listing, day: date, agent_id: int | None) -> Page:
     """Who has a birthday on a day."""
     days = call_function("birthdays_on", {"day": day}, read_only=True)
     filters: Row = {"birthday_in": days, **({"agent_id_eq": agent_id} if agent_id else {})}
-    return read_page("birthday_list", wanted, filters=filters)
+    page = read_page("birthday_list", wanted, filters=filters)
+    page.rows[:] = sealing.all_opened(page.rows)
+    return page
 
 
 def is_marked(day: date, item: str) -> bool:
@@ -52,9 +55,10 @@ def is_marked(day: date, item: str) -> bool:
     return bool(execute_query("work_marks", columns="item", filters=filters, limit=1).data)
 
 
-def _read(row: Row) -> Row:
+def _read(stored: Row) -> Row:
+    row = sealing.opened(stored)
     for name in ("due_on", "grace_ends", "date_of_birth"):
-        if row.get(name):
+        if isinstance(row.get(name), str):
             row[name] = date.fromisoformat(row[name])
     if row.get("gross_premium") is not None:
         row["gross_premium"] = Decimal(row["gross_premium"])

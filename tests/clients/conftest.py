@@ -12,6 +12,7 @@ from stdnum import luhn
 from werkzeug.test import TestResponse
 
 from database_pool import execute_query, transaction
+from portal import sealing
 from tests.cast import Browser, sign_in
 
 Row = dict[str, Any]
@@ -67,8 +68,8 @@ def id_in(answer: TestResponse) -> str:
 
 
 def stored(client_id: str) -> Row:
-    """The client as the database has it."""
-    return execute_query("clients", filters={"client_id_eq": client_id}).data[0]
+    """The client as the database has it, opened."""
+    return sealing.opened(execute_query("clients", filters={"client_id_eq": client_id}).data[0])
 
 
 def typed(client: Row, **changed: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from datetime import date
 import pytest
 
 from database_pool import execute_query
+from portal import sealing
 from tests.clients.conftest import trail_of
 
 NEHA = {
@@ -27,7 +28,7 @@ def family(clerk, add_client):
 
 
 def row(here):
-    return execute_query("members", filters={"client_id_eq": here.rsplit("/", 1)[1]}).data[0]
+    return sealing.opened(execute_query("members", filters={"client_id_eq": here.rsplit("/", 1)[1]}).data[0])
 
 
 def test_a_member_is_stored_with_every_field_and_noted(family):

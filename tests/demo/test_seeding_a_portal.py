@@ -12,6 +12,7 @@ import pytest
 import config
 import database_pool
 from database_pool import execute_query
+from portal import sealing
 from portal.demo import BookInUse, Report, seed, seeding, writing
 from portal.demo.book import Book
 from portal.errors import Refused
@@ -51,7 +52,7 @@ def everything(table: str) -> list[dict[str, Any]]:
     passing = {"updated_at", "created_at", "password_hash", "last_sign_in_at", "version"}
     key = {"clients": "client_id", "client_prefixes": "prefix", "insured_persons": "insured_person_id"}.get(
         table, "policy_id" if table.endswith("_details") or table == "policies" else f"{table[:-1]}_id")
-    return [{name: value for name, value in row.items() if name not in passing}
+    return [{name: value for name, value in sealing.opened(row).items() if name not in passing}
             for row in execute_query(table, order=key).data]
 
 

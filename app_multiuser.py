@@ -28,7 +28,7 @@ from portal import formats, web
 from portal.settings import queries as settings_queries
 from portal.staff import service as staff
 from portal.staff import views as staff_views
-from portal.web import access, limits, logs, metrics, problems, protection, styles, templates, uploads
+from portal.web import access, limits, logs, metrics, problems, protection, reads, styles, templates, uploads
 from task_queue import task_queue
 
 ROOT = pathlib.Path(__file__).resolve().parent
@@ -54,6 +54,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     metrics.connect(app)
     protection.connect(app)
     limits.connect(app, settings)
+    reads.connect(app)
     access.connect(app, staff_views.load_user, staff_views.load_program, staff.PERMISSIONS)
     protection.limit_forms(app)
     uploads.connect(app)
@@ -187,6 +188,7 @@ def serve() -> None:
         click.echo("Stopped before it began.")
     finally:
         task_queue.stop(TASKS_END_WITHIN)
+        reads.flush()
         database_pool.stop_database()
 
 

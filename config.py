@@ -97,6 +97,8 @@ class Settings:
         "so that a new one can be put in front. Make one: python -c "
         "\"import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())\"",
         "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", secret=True)
+    reads_keep_days: int = _setting(
+        "portal", parse.number(30, 3650), 400, "Days that the list of who read which person's data is kept.", "400")
     require_two_step: Literal["nobody", "administrators", "everybody"] = _setting(
         "portal", parse.choice({word: word for word in ("nobody", "administrators", "everybody")}), "nobody",
         "Who has to sign in with a code from an app besides the password.", "administrators")

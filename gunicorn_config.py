@@ -27,6 +27,7 @@ sys.path.insert(0, str(ROOT))  # gunicorn puts its chdir there only after it has
 
 from config import ConfigurationError, settings, tell_libraries
 from database_pool import close_database, start_database, stop_database
+from portal.web import reads
 from portal.web.logs import KEPT_FILES, LARGEST_FILE, SharedRotatingFile
 from task_queue import task_queue
 
@@ -54,6 +55,7 @@ def _end_process() -> None:
     """
     try:
         task_queue.stop(QUICK_END)
+        reads.flush()
         close_database()
     finally:
         os._exit(0)
@@ -87,6 +89,7 @@ class FairGeventWorker(GeventWorker):
         super().run()
         since = self._stopping_since or time.monotonic()
         task_queue.stop(max(QUICK_END, self.cfg.graceful_timeout - LAST_WRITES - (time.monotonic() - since)))
+        reads.flush()
 
     def handle_quit(self, sig: int, frame: object) -> None:
         """Leaves at once, and once: Ctrl-C comes from the terminal and again from the master."""
@@ -192,6 +195,7 @@ def post_worker_init(worker: FairGeventWorker) -> None:
 
 def worker_exit(server: Arbiter, worker: FairGeventWorker) -> None:
     task_queue.stop(QUICK_END)
+    reads.flush()
     close_database()
 
 

@@ -3,6 +3,7 @@
 from flask import Blueprint, Response, request
 from werkzeug.wrappers import Response as BaseResponse
 
+import config
 from database_pool import transaction
 from portal import audit, tables
 from portal.formats import office_time
@@ -10,8 +11,8 @@ from portal.inputs import lenient
 from portal.paging import listing
 from portal.staff.queries import colleagues
 from portal.trail import queries, words
-from portal.trail.inputs import TrailFilter
-from portal.web import actor, may, prefilled, render, requires
+from portal.trail.inputs import ReadFilter, TrailFilter
+from portal.web import actor, may, prefilled, render, requires, shows
 
 blueprint = Blueprint("trail", __name__, url_prefix="/audit")
 
@@ -38,8 +39,28 @@ def browse() -> Response:
     )
 
 
+@blueprint.get("/reads")
+@requires("audit.read")
+def reads() -> Response:
+    """Who looked at whose data, narrowed and paged by the address."""
+    arguments = request.args.to_dict()
+    narrowed = lenient(ReadFilter, arguments)
+    page = queries.page_of_reads(listing(arguments, queries.READ_SORTS), narrowed)
+    return render(
+        "trail/reads.html",
+        page=page,
+        entries=[(row, words.link_to(row["record_type"], row["record_id"])) for row in page.rows],
+        narrowed=narrowed.model_dump(exclude_none=True),
+        form=prefilled(narrowed.model_dump()),
+        people=[(row["user_id"], row["name"]) for row in colleagues()],
+        kinds=[(kind, kind.capitalize()) for kind in words.KINDS_READ],
+        keep_days=config.settings().reads_keep_days,
+    )
+
+
 @blueprint.post("/export")
 @requires("audit.read")
+@shows("export of the trail")
 def export() -> BaseResponse:
     """The newest entries that match as a CSV file. That somebody took them along stands in the trail as well."""
     narrowed = lenient(TrailFilter, request.form.to_dict())

@@ -31,11 +31,13 @@ VERBS = {
     "take back merge": "brought back from a merge", "export": "exported", "revoke": "revoked",
     **{done: done for done in ("signed in", "signed out", "invited", "disabled", "enabled", "reset password")},
 }  # fmt: skip
-_PAGES = {"client": "/clients/{}", "policy": "/policies/{}", "user": "/users/{}",
+_PAGES = {"client": "/clients/{}", "policy": "/policies/{}", "user": "/users/{}", "document": "/documents/{}",
+          "message": "/messages/{}",
           **{kind.record_type: f"/settings/{kind.slug}/{{}}" for kind in KINDS.values()}}  # fmt: skip
 KINDS_OF_RECORDS = (
     "client", "member", "policy", "document", "message", "consent", "contact", "message template", "job", "task name",
     "user", "token", "setting", "trail", *(kind.record_type for kind in KINDS.values()))  # fmt: skip
+KINDS_READ = ("client", "member", "policy", "document", "message", "contact")
 _NO_CHANGE = {"deleted_at", "created_by", "updated_by", "search"}
 
 
@@ -74,6 +76,11 @@ def told(rows: Iterable[Row], *, personal: bool, commission: bool) -> list[Entry
     return [_told(row, personal=personal, commission=commission) for row in rows]
 
 
+def link_to(kind: str, record_id: str) -> str:
+    """The page of a record; "" where there is none."""
+    return _PAGES[kind].format(record_id) if kind in _PAGES and record_id else ""
+
+
 def shown_fields(row: Row, *, personal: bool, commission: bool) -> tuple[Row | None, Row | None]:
     """`before` and `after` of an entry as far as they may be seen: what may not is HIDDEN, commission is left out."""
     left_out = set() if commission else set(COMMISSION)
@@ -99,7 +106,7 @@ def _told(row: Row, *, personal: bool, commission: bool) -> Entry:
         who=f"{by}, through {row['token_name']}" if row["token_name"] else by,
         verb=VERBS.get(action, action),
         record=f"{kind} {row['record_id']}".strip(),
-        link=_PAGES[kind].format(row["record_id"]) if kind in _PAGES and row["record_id"] else "",
+        link=link_to(kind, row["record_id"]),
         fields=_fields(LABELS.get(kind, {}), before or {}, after or {}),
         request_id=row["request_id"] or "",
         ip=row["ip"] or "",

@@ -30,6 +30,7 @@ from portal.web.forms import SubmittedForm, prefilled, submitted
 from portal.web.limits import limited
 from portal.web.pages import conflict_page, csv_download, flash, not_found, redirect_home, redirect_to, render
 from portal.web.problems import problem
+from portal.web.reads import shows
 from portal.web.uploads import takes_files
 
 __all__ = [
@@ -63,6 +64,7 @@ __all__ = [
     "render",
     "requires",
     "safe_next",
+    "shows",
     "signed_by_sender",
     "signed_in",
     "submitted",

@@ -15,7 +15,7 @@ from portal.api.operations import EVENTS, FILES, JSON, OPERATIONS, Operation
 from portal.api.shapes import Schema, plain
 from portal.inputs import Input, explain
 from portal.paging import Listing, Page
-from portal.web import current_user, problem, requires, signed_in, takes_files
+from portal.web import current_user, problem, requires, shows, signed_in, takes_files
 
 Row = dict[str, Any]
 Form = TypeVar("Form", bound=Input)
@@ -26,6 +26,7 @@ blueprint = Blueprint("api", __name__, url_prefix="/api")
 COMPONENTS: dict[str, Schema] = {}
 
 PROBLEM = "application/problem+json"
+PERSONAL = frozenset({"Clients", "Policies", "Documents", "Search", "Audit"})   # tags whose answers are about persons
 LARGEST_BODY = 1024 * 1024
 ETAG = re.compile(r'"([0-9]{1,10})"')
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
@@ -62,6 +63,7 @@ def operation(described: Operation) -> Callable[[Callable[..., Response]], View]
             return view(_read(described), **path)
 
         serve.__name__ = described.name
+        _note_reads(serve, described)
         access = signed_in if described.permission == "" else requires(described.permission)
         served = takes_files(access(serve)) if described.takes == FILES else access(serve)
         blueprint.add_url_rule(described.path, endpoint=described.name, view_func=served, methods=[described.method])
@@ -77,6 +79,15 @@ def checked(model: type[Form], fields: Mapping[str, Any]) -> Form:
         return model.model_validate(fields)
     except ValidationError as error:
         refuse(422, "Some fields cannot be used.", explain(error, model))
+
+
+def _note_reads(serve: View, described: Operation) -> None:
+    """What an operation answers with is a read of the innermost record of its path, or of a whole list."""
+    if described.tag not in PERSONAL or described.answer is None or described.status != 200:
+        return
+    named = [match["name"] for match in PATH_PARAMETER.finditer(described.path)]
+    argument = named[-1] if named else ""
+    shows(f"API: {described.name.replace('_', ' ')}", argument.removesuffix("_id"), argument)(serve)
 
 
 def refuse(status: int, sentence: str, errors: Mapping[str, str] | None = None, **more: Any) -> NoReturn:

@@ -25,6 +25,7 @@ from portal.web import (
     redirect_home,
     render,
     requires,
+    shows,
     submitted,
 )
 
@@ -54,6 +55,7 @@ def browse() -> Response:
 
 @blueprint.get("/export")
 @requires("clients.read")
+@shows("export of clients")
 def export() -> Response:
     """The list as a CSV file: all its rows, the columns that are shown."""
     arguments = request.args.to_dict()

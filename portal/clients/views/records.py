@@ -40,6 +40,7 @@ from portal.web import (
     redirect_to,
     render,
     requires,
+    shows,
     submitted,
 )
 
@@ -78,6 +79,7 @@ def add() -> Response | BaseResponse:
 
 @blueprint.get("/<client_id>")
 @requires("clients.read")
+@shows("page", "client", "client_id")
 def show(client_id: str) -> Response:
     """One client with its members and who of them is covered by what."""
     client = _client(client_id)
@@ -89,6 +91,7 @@ def show(client_id: str) -> Response:
 
 @blueprint.get("/<client_id>/policies")
 @requires("policies.read")
+@shows("policies", "client", "client_id")
 def policies(client_id: str) -> Response:
     """The terms of one client: those that count, and those that have ended."""
     client = _client(client_id)
@@ -97,6 +100,7 @@ def policies(client_id: str) -> Response:
 
 @blueprint.get("/<client_id>/activity")
 @requires("clients.read")
+@shows("activity", "client", "client_id")
 def activity(client_id: str) -> Response:
     """What was done lately to one client, its members and policies."""
     client = _client(client_id)
@@ -111,6 +115,7 @@ def _page(client: Row, tab: str, **content: Any) -> Response:
 
 @blueprint.get("/<client_id>/edit")
 @requires("clients.write")
+@shows("form", "client", "client_id")
 def edit(client_id: str) -> Response | BaseResponse:
     """The form of a client's data."""
     client = _client(client_id)
@@ -207,6 +212,7 @@ def add_member(client_id: str) -> Response | BaseResponse:
 
 @blueprint.get("/<client_id>/members/<int:member_id>")
 @requires("clients.write")
+@shows("form", "member", "member_id")
 def edit_member(client_id: str, member_id: int) -> Response:
     """The form of a member's data."""
     client = _client(client_id)

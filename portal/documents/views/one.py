@@ -25,6 +25,7 @@ from portal.web import (
     redirect_to,
     render,
     requires,
+    shows,
     submitted,
 )
 
@@ -33,6 +34,7 @@ Row = dict[str, Any]
 
 @blueprint.get("/documents/<int:document_id>")
 @requires("documents.read")
+@shows("page", "document", "document_id")
 def show(document_id: int) -> Response:
     """One document: what it is, how it looks, who fetched it by a link."""
     return _page(_document(document_id))
@@ -40,6 +42,7 @@ def show(document_id: int) -> Response:
 
 @blueprint.route("/documents/<int:document_id>/content", methods=["GET", "HEAD"])
 @requires("documents.read")
+@shows("file", "document", "document_id")
 def content(document_id: int) -> Response:
     """The document as a file, whole or in part; pictures may be shown in place. Who looked stands in the trail."""
     document = _document(document_id)
@@ -53,6 +56,7 @@ def content(document_id: int) -> Response:
 
 @blueprint.get("/documents/<int:document_id>/preview")
 @requires("documents.read")
+@shows("preview", "document", "document_id")
 def preview(document_id: int) -> Response:
     """One page of a PDF as a picture, painted by a process that may come to harm."""
     document = _document(document_id)

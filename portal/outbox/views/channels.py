@@ -24,6 +24,7 @@ from portal.web import (
     redirect_to,
     render,
     requires,
+    shows,
     submitted,
 )
 
@@ -65,6 +66,7 @@ def resume(channel: str) -> BaseResponse:
 
 @blueprint.get("/messages/clients/<client_id>")
 @requires("messages.read")
+@shows("messages", "client", "client_id")
 def of_client(client_id: str) -> Response:
     """What was written to a client, and what the client agreed to."""
     return _client_page(_client(client_id), prefilled({}))

@@ -23,12 +23,14 @@ from portal.web import (
     redirect_to,
     render,
     requires,
+    shows,
     submitted,
 )
 
 
 @blueprint.get("/messages/documents/<int:document_id>")
 @requires("messages.write")
+@shows("page", "document", "document_id")
 def choose_way(document_id: int) -> Response:
     """The form to send a document: by which way, with which words."""
     document = _document(document_id)

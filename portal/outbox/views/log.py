@@ -12,7 +12,7 @@ from portal.outbox.queries import Row
 from portal.outbox.views.routes import blueprint
 from portal.outbox.words import PURPOSES, SOURCES, STATES, STEPS
 from portal.paging import listing
-from portal.web import actor, flash, not_found, prefilled, redirect_to, render, requires
+from portal.web import actor, flash, not_found, prefilled, redirect_to, render, requires, shows
 
 MEANWHILE = "Nothing was done: the message moved on meanwhile. Look at it again."
 
@@ -33,6 +33,7 @@ def log() -> Response:
 
 @blueprint.get("/messages/<int:message_id>")
 @requires("messages.read")
+@shows("page", "message", "message_id")
 def show(message_id: int) -> Response:
     """One message with its text and everything that happened to it."""
     found = _message(message_id)

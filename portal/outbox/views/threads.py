@@ -25,6 +25,7 @@ from portal.web import (
     redirect_to,
     render,
     requires,
+    shows,
     submitted,
 )
 
@@ -42,6 +43,7 @@ def inbox() -> Response:
 
 @blueprint.get("/messages/threads/<int:contact_id>")
 @requires("messages.read")
+@shows("conversation", "contact", "contact_id")
 def thread(contact_id: int) -> Response:
     """One conversation. Whoever may answer has then read it."""
     found = _thread(contact_id)

@@ -15,7 +15,7 @@ from portal.policies import assignment, queries, words
 from portal.policies.inputs import AssignmentInput, PolicyFilter
 from portal.policies.views.routes import blueprint
 from portal.settings.queries import masters
-from portal.web import actor, csv_download, current_user, flash, may, redirect_home, render, requires, submitted
+from portal.web import actor, csv_download, current_user, flash, may, redirect_home, render, requires, shows, submitted
 
 Filters = dict[str, Any]
 
@@ -45,6 +45,7 @@ def index() -> Response:
 
 @blueprint.get("/policies/export")
 @requires("policies.read")
+@shows("export of policies")
 def export() -> Response:
     """The list as a CSV file: all its rows, the columns that are shown."""
     arguments = request.args.to_dict()

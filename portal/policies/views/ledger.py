@@ -14,13 +14,25 @@ from portal.policies import endorsement, payments, queries, withdrawal, words
 from portal.policies.inputs import EndorsementInput, PaymentInput, VersionInput
 from portal.policies.views import form_page
 from portal.policies.views.routes import CHANGED, any_policy, blueprint, living_policy
-from portal.web import SubmittedForm, actor, flash, not_found, prefilled, redirect_to, render, requires, submitted
+from portal.web import (
+    SubmittedForm,
+    actor,
+    flash,
+    not_found,
+    prefilled,
+    redirect_to,
+    render,
+    requires,
+    shows,
+    submitted,
+)
 
 Answer = Response | BaseResponse
 
 
 @blueprint.get("/policies/<int:policy_id>/endorsements/new")
 @requires("policies.write")
+@shows("form", "policy", "policy_id")
 def new_endorsement(policy_id: int) -> Answer:
     """Step 1 chooses the kind, step 2 shows what that kind may change, as it stands."""
     old = living_policy(policy_id)

@@ -15,7 +15,7 @@ from portal.policies.inputs import FORMS, ArrivalInput, PendingFilter, VersionIn
 from portal.policies.views import form_page
 from portal.policies.views.routes import CHANGED, blueprint, living_policy
 from portal.policies.views.writing import UNFINISHED, saved_page, stored_subject
-from portal.web import actor, current_user, flash, may, prefilled, redirect_to, render, requires, submitted
+from portal.web import actor, current_user, flash, may, prefilled, redirect_to, render, requires, shows, submitted
 
 Answer = Response | BaseResponse
 COMPLETION = "policies/completion.html"
@@ -42,6 +42,7 @@ def pending() -> Response:
 
 @blueprint.get("/policies/<int:policy_id>/completion")
 @requires("policies.write")
+@shows("form", "policy", "policy_id")
 def completion_form(policy_id: int) -> Answer:
     """What was captured beside the form that completes it."""
     subject, book = stored_subject(policy_id)

@@ -16,7 +16,7 @@ from portal.policies.premium import ZERO, calculate
 from portal.policies.tds import deducted
 from portal.policies.views.routes import any_policy, blueprint, living_policy
 from portal.settings.queries import setting
-from portal.web import may, render, requires
+from portal.web import may, render, requires, shows
 
 MOST_DOCUMENTS = 25
 ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -24,6 +24,7 @@ ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 @blueprint.get("/policies/<int:policy_id>")
 @requires("policies.read")
+@shows("page", "policy", "policy_id")
 def page(policy_id: int) -> Response:
     """One term: where it stands in its chain, what it costs and why, what it covers, who changed it."""
     policy = any_policy(policy_id)
@@ -63,6 +64,7 @@ def page(policy_id: int) -> Response:
 
 @blueprint.get("/policies/<int:policy_id>/print")
 @requires("policies.read")
+@shows("print", "policy", "policy_id")
 def print_view(policy_id: int) -> Response:
     """One term on A4, without anything around it."""
     policy, ledger = living_policy(policy_id), queries.ledger(policy_id)

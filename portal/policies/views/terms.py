@@ -27,7 +27,7 @@ from portal.policies.views.form_page import Subject
 from portal.policies.views.routes import CHANGED, any_policy, blueprint, living_policy
 from portal.policies.views.writing import UNFINISHED
 from portal.settings.queries import lost_reasons
-from portal.web import SubmittedForm, actor, flash, may, prefilled, redirect_to, render, requires, submitted
+from portal.web import SubmittedForm, actor, flash, may, prefilled, redirect_to, render, requires, shows, submitted
 
 Answer = Response | BaseResponse
 RENEWAL = "policies/renewal.html"
@@ -36,6 +36,7 @@ UNDONE_BY = {"cancel": "policies.reopen", "lose": "policies.reopen", "delete": "
 
 @blueprint.get("/policies/<int:policy_id>/renewal")
 @requires("policies.write")
+@shows("form", "policy", "policy_id")
 def renewal_form(policy_id: int) -> Answer:
     """The old term beside the form of the next one."""
     old = living_policy(policy_id)

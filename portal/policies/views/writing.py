@@ -24,6 +24,7 @@ from portal.web import (
     redirect_to,
     render,
     requires,
+    shows,
     submitted,
 )
 
@@ -132,6 +133,7 @@ def premium() -> Answer:
 
 @blueprint.get("/policies/<int:policy_id>/edit")
 @requires("policies.write")
+@shows("form", "policy", "policy_id")
 def edit(policy_id: int) -> Answer:
     """The form with the stored term in it."""
     subject, book = stored_subject(policy_id)

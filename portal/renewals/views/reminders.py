@@ -17,7 +17,7 @@ from portal.renewals.inputs import ReminderInput
 from portal.renewals.reminding import Reminder
 from portal.renewals.views.routes import blueprint, known_facts
 from portal.settings.queries import setting
-from portal.web import SubmittedForm, actor, flash, prefilled, redirect_to, render, requires, submitted
+from portal.web import SubmittedForm, actor, flash, prefilled, redirect_to, render, requires, shows, submitted
 
 Answer = Response | BaseResponse
 MORNING = time(9)  # when a reminder of a chosen day goes out, office time
@@ -26,6 +26,7 @@ SENT_TODAY = "A reminder for this policy was sent today already. Choose a later 
 
 @blueprint.get("/renewals/<int:policy_id>/reminder")
 @requires("policies.write")
+@shows("reminder", "policy", "policy_id")
 def reminder(policy_id: int) -> Response:
     """What the client would read, in the client's language or the one asked for."""
     facts = known_facts(policy_id)

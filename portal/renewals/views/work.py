@@ -22,6 +22,7 @@ from portal.web import (
     redirect_to,
     render,
     requires,
+    shows,
     submitted,
 )
 
@@ -31,6 +32,7 @@ NO_SUCH_COLLEAGUE = "Looked after by: please choose one of the list."
 
 @blueprint.get("/renewals/<int:policy_id>")
 @requires("policies.read")
+@shows("renewal", "policy", "policy_id")
 def page(policy_id: int) -> Answer:
     """Where a renewal stands, and its reminders."""
     row = known_renewal(policy_id)

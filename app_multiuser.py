@@ -25,6 +25,7 @@ import database_pool
 import portal.areas
 import portal.commands
 from portal import formats, web
+from portal.privacy import keys
 from portal.settings import queries as settings_queries
 from portal.staff import service as staff
 from portal.staff import views as staff_views
@@ -175,6 +176,7 @@ def serve() -> None:
     settings = config.settings()
     try:
         database_pool.start_database()
+        keys.check_keys()
         app = create_app(settings)
         portal.commands.ensure_administrator(click.echo)
         server = WSGIServer(("127.0.0.1", settings.port), app, log=None)

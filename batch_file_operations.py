@@ -207,7 +207,7 @@ class BatchFileManager:
     def picture(self, document_id: int, page: int) -> bytes:
         """A page of a PDF as a JPEG picture, kept for a day. Raises StoreError when it cannot be had or painted."""
         rows = execute_query("documents", columns="sha256", filters={"document_id_eq": document_id}, limit=1).data
-        known = self._previews / f"{rows[0]['sha256']}-{page}.jpg" if rows else None
+        known = self.previews / f"{rows[0]['sha256']}-{page}.jpg" if rows else None
         if known is None or not known.exists():
             with copied(self.read(document_id)) as whole:
                 picture = self._inspectors.paint(whole, page)
@@ -237,7 +237,8 @@ class BatchFileManager:
         return settings().data_dir / "spool"
 
     @property
-    def _previews(self) -> Path:
+    def previews(self) -> Path:
+        """The folder of pictures of pages."""
         return settings().data_dir / "previews"
 
     def problems(self) -> list[str]:

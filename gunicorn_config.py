@@ -27,6 +27,7 @@ sys.path.insert(0, str(ROOT))  # gunicorn puts its chdir there only after it has
 
 from config import ConfigurationError, settings, tell_libraries
 from database_pool import close_database, start_database, stop_database
+from portal.privacy.keys import check_keys
 from portal.web import reads
 from portal.web.logs import KEPT_FILES, LARGEST_FILE, SharedRotatingFile
 from task_queue import task_queue
@@ -176,6 +177,13 @@ def on_starting(server: Arbiter) -> None:
     applied = start_database()
     if applied:
         server.log.info("Applied %d migrations", len(applied))
+    try:
+        check_keys()
+    except ConfigurationError as error:
+        stop_database()
+        sys.exit(str(error))
+    finally:
+        close_database()   # no worker inherits a connection
 
 
 def pre_fork(server: Arbiter, worker: FairGeventWorker) -> None:

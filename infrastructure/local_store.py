@@ -84,6 +84,14 @@ class LocalStore:
         path = self._path(key)
         elsewhere(lambda: path.unlink(missing_ok=True))
 
+    def remove_empty_folders(self, key: str) -> None:
+        """Removes the folders of a key that hold nothing any more, because their names may be a person's."""
+        for folder in self._path(key).parents:
+            if folder == self._root.resolve():
+                return
+            with contextlib.suppress(OSError):   # something is in it
+                folder.rmdir()
+
     def problems(self) -> list[str]:
         """Whether the folder can be written, or made."""
         folder = self._root

@@ -14,6 +14,8 @@ from portal.monitoring import views as monitoring
 from portal.outbox import tasks as outbox_tasks
 from portal.outbox import views as outbox
 from portal.policies import views as policies
+from portal.privacy import tasks as privacy_tasks
+from portal.privacy import views as privacy
 from portal.renewals import tasks as renewals_tasks
 from portal.renewals import views as renewals
 from portal.search import views as search
@@ -28,14 +30,15 @@ from portal.whatsapp_bot import views as whatsapp_bot
 
 AREAS = (
     "settings", "staff", "jobs", "lists", "clients", "documents", "outbox", "policies", "renewals", "whatsapp_bot",
-    "trash", "search", "trail", "today", "design", "api", "monitoring",
+    "trash", "privacy", "search", "trail", "today", "design", "api", "monitoring",
 )  # fmt: skip
 _VIEWS = (
-    settings, staff, jobs, lists, clients, documents, outbox, policies, renewals, whatsapp_bot, trash, search, trail,
-    today, design, api, monitoring,
+    settings, staff, jobs, lists, clients, documents, outbox, policies, renewals, whatsapp_bot, trash, privacy, search,
+    trail, today, design, api, monitoring,
 )  # fmt: skip
 # Imported here and nowhere else: so every process knows every task by its name.
-TASKS = (documents_tasks, outbox_tasks, renewals_tasks, whatsapp_bot_tasks, trash_tasks, monitoring_tasks)
+TASKS = (documents_tasks, outbox_tasks, renewals_tasks, whatsapp_bot_tasks, trash_tasks, privacy_tasks,
+         monitoring_tasks)
 
 
 def blueprints() -> list[Any]:

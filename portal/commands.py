@@ -22,6 +22,7 @@ from portal.errors import Refused
 from portal.formats import office_time
 from portal.inputs import explain
 from portal.monitoring import backups
+from portal.privacy import keys
 from portal.staff import passwords, queries, service
 from portal.staff.inputs import Invitation
 from task_queue import TaskQueue, known_names
@@ -138,15 +139,32 @@ def restore(folder: pathlib.Path, identity: TextIO | None) -> None:
     try:
         put_back = backups.restore(folder.absolute(), identity=identity.read() if identity else None)
         applied = database_pool.migrate()
+        keys.check_keys()
     except Refused as refusal:
         _stop(refusal.sentence)
-    except (database_pool.DatabaseError, OSError) as problem:
+    except (database_pool.DatabaseError, config.ConfigurationError, OSError) as problem:
         _stop(str(problem))
     click.echo(f"Restored and compared: {sum(put_back.rows.values()):,} rows, {put_back.documents:,} documents, as of "
                f"{office_time(put_back.made_at)}.")
     if applied:
         click.echo(f"{len(applied)} newer migrations applied.")
     click.echo("Everybody signs in again: sessions are not part of a backup.")
+
+
+@click.command("seal-data")
+def seal_data() -> None:
+    """Seal sensitive fields with the first of DATA_ENCRYPTION_KEY. Stopped, it goes on where it stood."""
+    _ready()
+    try:
+        report = keys.seal_everything(click.echo)
+    except database_pool.DatabaseError as problem:
+        _stop(f"{problem} Run the command again: it goes on where it stood.")
+    others = report.pop("other_keys")
+    click.echo(f"{sum(report.values())} rows sealed anew." if any(report.values()) else "Everything is sealed.")
+    if others:
+        _stop(f"Something is still sealed with {', '.join(others)}: keep that key, restart every process, and run this "
+              "again.")
+    click.echo("Nothing needs another key than the first: older ones may be taken out of DATA_ENCRYPTION_KEY.")
 
 
 @click.command("make-backup-key")
@@ -161,9 +179,11 @@ def make_backup_key() -> None:
 def _ready() -> list[str]:
     """Starts the embedded database where it is used, and applies what is missing of the schema."""
     try:
-        return database_pool.start_database()
-    except database_pool.DatabaseError as problem:
+        applied = database_pool.start_database()
+        keys.check_keys()
+    except (database_pool.DatabaseError, config.ConfigurationError) as problem:
         _stop(str(problem))
+    return applied
 
 
 def _stop(sentence: str) -> NoReturn:
@@ -226,4 +246,4 @@ def documents_migrate() -> None:
 
 
 COMMANDS = (create_admin, ensure_admin, migrate, seed_demo, documents_check, documents_migrate, work,
-            backup, restore, make_backup_key)
+            backup, restore, make_backup_key, seal_data)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from batch_file_operations import Accepted, NothingToDo, StoreError, batch_file_manager
+from batch_file_operations import Accepted, LocalStore, NothingToDo, StoreError, batch_file_manager
 from database_pool import Transaction
 from portal import audit
 from portal.clients import queries as clients
@@ -57,6 +57,28 @@ def take_in(
         )
     except NothingToDo as refusal:
         raise Refused(str(refusal), field="files") from refusal
+
+
+def remove_content(document_id: int) -> None:
+    """Deletes what a document contains from its store, pictures of its pages too; what is gone already is no fault.
+
+    The row stays: who asks for this removes it afterwards. Raises Refused with the reason when it cannot be.
+    """
+    document = queries.document(document_id)
+    if document is None:
+        return
+    try:
+        if document["spool_name"] is not None:
+            LocalStore(batch_file_manager.spool).remove(document["spool_name"])
+        if document["store_key"] is not None:
+            store = batch_file_manager.store(document["store"])
+            store.remove(document["store_key"])
+            if isinstance(store, LocalStore):
+                store.remove_empty_folders(document["store_key"])
+    except StoreError as problem:
+        raise Refused(str(problem)) from problem
+    for picture in batch_file_manager.previews.glob(f"{document['sha256']}-*.jpg"):
+        picture.unlink(missing_ok=True)
 
 
 def picture_of(document: Mapping[str, Any], page: int) -> bytes:

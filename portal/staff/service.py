@@ -20,7 +20,7 @@ PERMISSIONS = frozenset({
     "clients.read", "clients.write", "clients.delete", "policies.read", "policies.write", "policies.delete",
     "documents.read", "documents.write", "documents.delete",
     "commission.read", "staff.manage", "settings.manage", "audit.read", "audit.personal", "monitoring.read",
-    "trash.erase", "messages.read", "messages.write", "jobs.manage", "queue.manage"})
+    "trash.erase", "privacy.export", "messages.read", "messages.write", "jobs.manage", "queue.manage"})
 MATRIX: Mapping[str, frozenset[str]] = {
     "administrator": PERMISSIONS,
     "manager": PERMISSIONS - {"staff.manage", "settings.manage", "audit.personal", "trash.erase", "queue.manage"},

@@ -24,6 +24,7 @@ MATRIX = {
     "audit.read":        (True,  True,  False, False, False),
     "audit.personal":    (True,  False, False, False, False),
     "trash.erase":       (True,  False, False, False, False),
+    "privacy.export":    (True,  True,  False, False, False),
     "monitoring.read":   (True,  True,  False, False, False),
     "messages.read":     (True,  True,  True,  True,  True),
     "messages.write":    (True,  True,  True,  False, False),

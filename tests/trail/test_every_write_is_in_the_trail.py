@@ -11,7 +11,7 @@ from portal.formats import today
 from tests.cast import PASSWORD, make_cast, sign_in
 from tests.clients.conftest import NAMES, PHONES
 
-WALKED_AREAS = {"clients", "settings", "staff", "trash", "trail"}
+WALKED_AREAS = {"clients", "settings", "staff", "trash", "trail", "privacy"}
 # What is no change of the book, of the settings or of an account.
 NO_CHANGE = {"staff.choose_theme": "how the pages look to one colleague", "clients.bulk": "asks first, or gives a file"}
 REQUESTS = itertools.count(1)
@@ -69,6 +69,8 @@ def walk_clients(send):
     with transaction() as tx:
         tx.insert("agents", {"agent_id": 8101, "name": "Agent of the walk"})
     yield "clients.assign_agent", send("/clients/bulk/agent", chosen=client_id, agent_id="8101")
+    yield "privacy.copy", send(f"/privacy{here}/copy")
+    yield "privacy.erase", send(f"/privacy{here}/erasure", number=client_id)
     yield "clients.delete", send(f"{here}/delete", version=version("clients", client_id=client_id))
     yield "clients.restore", send(f"{here}/restore", version=version("clients", client_id=client_id))
     send(f"{here}/delete", version=version("clients", client_id=client_id))

@@ -1,0 +1,1 @@
+"""Privacy: what is sealed, who read what, export and erasure."""

@@ -54,9 +54,17 @@ SHOWN_BY = {
     "R35": "tests/outbox/test_webhooks.py::test_reports_in_every_order_end_where_the_furthest_one_says",
     "R36": "tests/documents/test_media_links.py::test_the_trash_ends_it",
     "R45": "tests/database/test_schema.py::test_every_moment_has_a_time_zone",
+    "S51": "tests/whatsapp_bot/test_conversation.py::test_several_clients_on_one_phone_are_asked_apart",
+    "R30": "tests/database/test_conformance_reading.py::"
+           "test_more_rows_than_one_page_come_complete_each_once_and_in_order",
+    "R37": "tests/monitoring/test_health_and_figures.py::"
+           "test_without_its_database_the_portal_says_so_and_does_not_break",
+    "R47": "tests/monitoring/test_health_and_figures.py::"
+           "test_the_figures_have_the_parts_of_the_contract_and_count_this_request",
     "D02": "tests/deploy/test_steps.py::test_every_requirement_is_pinned_and_the_promised_ones_are_there",
     "D04": "tests/deploy/test_nginx_site.py::test_the_site_loads_as_it_is_beside_debians_default_site",
     "D05": "tests/deploy/test_systemd_unit.py::test_the_exposure_stays_low",
+    "D09": "tests/monitoring/test_backups.py::test_a_restore_gives_the_same_rows_and_contents",
     "D06": "tests/deploy/test_gunicorn_config.py::test_gunicorn_knows_every_name_that_the_file_sets",
 }
 
@@ -66,7 +74,6 @@ NOTHING_TO_SHOW_YET = {
     "S42": "there is no converter of files",
     "S48": "there is no setting for a pause that a colleague could enter",
     "S49": "templates are made by nobody at run time",
-    "S51": "the WhatsApp bot's tests are with its own area",
     "R02": "tasks run in processes that start them after the fork; tests of the task queue kill them",
     "R05": "bulk jobs are one task for each item; tests of the areas jobs and renewals",
     "R07": "an e-mail task takes an id; there is no list of arguments to get wrong",
@@ -77,10 +84,8 @@ NOTHING_TO_SHOW_YET = {
     "R25": "completing a pending policy keeps its row: nothing is copied (tests/policies/test_pending_policy.py)",
     "R26": "tests/policies/test_renew_policy.py has the rivals",
     "R27": "tests/policies/test_edit_policy.py: an edit is one transaction",
-    "R30": "exports are not part of the portal yet; lists are paged (tests/test_paging.py)",
     "R31": "there is no workbook that every process writes",
     "R32": "there is no such report",
-    "R37": "/health asks nobody on purpose; the detailed report is not part of the portal yet",
     "R39": "there are no claims yet",
     "R40": "tests/staff/test_remembered_sessions.py: no write for a click",
     "R41": "tests/clients/test_list_clients.py counts the questions of a page",
@@ -88,10 +93,8 @@ NOTHING_TO_SHOW_YET = {
     "R43": "one key is one message (tests/outbox/test_deliver.py)",
     "R44": "settings are read once, typed, and never emptied",
     "R46": "tests/test_inputs.py, tests/policies/test_premium.py",
-    "R47": "monitoring is not part of the portal yet",
     "R48": "an expired session is swept by the next sign-in (tests/staff/test_signing_in.py)",
     "R49": "nobody becomes an administrator by being first",
     "D07": "sizes of pools are settings; benchmarks/database_pool.py",
     "D08": "every setting is read by something: tests/test_config.py",
-    "D09": "backup is described in docs/operations.md; a command of the portal's own does not exist yet",
 }

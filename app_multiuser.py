@@ -29,7 +29,19 @@ from portal.privacy import keys
 from portal.settings import queries as settings_queries
 from portal.staff import service as staff
 from portal.staff import views as staff_views
-from portal.web import access, limits, logs, metrics, problems, protection, reads, styles, templates, uploads
+from portal.web import (
+    access,
+    fragments,
+    limits,
+    logs,
+    metrics,
+    problems,
+    protection,
+    reads,
+    styles,
+    templates,
+    uploads,
+)
 from task_queue import task_queue
 
 ROOT = pathlib.Path(__file__).resolve().parent
@@ -70,6 +82,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     for command in portal.commands.COMMANDS:
         app.cli.add_command(command)
     styles.connect(app)
+    fragments.connect(app)
     _equip_templates(app)
     access.check_every_view_declares_access(app)
     app.wsgi_app = protection.front_door(  # type: ignore[method-assign, assignment]

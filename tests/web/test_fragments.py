@@ -1,0 +1,93 @@
+"""Pieces of pages that are rendered once and shown again."""
+
+import datetime
+from decimal import Decimal
+
+import jinja2
+import pytest
+from flask import Flask
+from markupsafe import Markup
+from pydantic import BaseModel
+
+from portal.web import fragments
+
+
+class Wanted(BaseModel):
+    view: str
+    line: str | None = None
+
+
+@pytest.fixture
+def page():
+    """Renders a text with the tag; `page.written` counts how often a body ran."""
+    app = Flask(__name__)
+    fragments.connect(app)
+
+    class Page:
+        written = 0
+
+        def show(self, text, **values):
+            def count():
+                self.written += 1
+                return ""
+
+            return app.jinja_env.from_string(text).render(count=count, **values)
+
+        def forget(self):
+            app.extensions["portal.fragments"].forget_all()
+
+    return Page()
+
+
+ROW = "{% keep row %}{{ count() }}<td>{{ row.name }}</td>{% endkeep %}"
+
+
+def test_the_same_facts_are_written_once(page):
+    text = "{% for row in rows %}" + ROW + "{% endfor %}"
+    shown = page.show(text, rows=[{"name": "Asha & Co"}, {"name": "Ravi"}, {"name": "Asha & Co"}])
+    assert shown == "<td>Asha &amp; Co</td><td>Ravi</td><td>Asha &amp; Co</td>"
+    assert page.written == 2
+
+
+def test_other_facts_are_another_piece(page):
+    assert page.show(ROW, row={"name": "Asha"}) == "<td>Asha</td>"
+    assert page.show(ROW, row={"name": "Ravi"}) == "<td>Ravi</td>"
+
+
+def test_what_is_forgotten_is_written_again(page):
+    text = "{% keep 1 %}{{ count() }}{% endkeep %}"
+    template = page.show
+    template(text)
+    page.forget()
+    template(text)
+    assert page.written == 2
+
+
+@pytest.mark.parametrize("one, other", [
+    ({"a": 1}, {"b": 1}), ({"a": [1]}, {"a": [2]}), ([{"a": 1}], [{"a": 2}]), ((1, [2]), (1, [3])),
+    (Wanted(view="all"), Wanted(view="live")), (Wanted(view="all"), Wanted(view="all", line="motor")),
+    (datetime.date(2026, 11, 26), datetime.date(2026, 11, 27)), (Decimal("1.00"), Decimal("1.01")), ("", None),
+])  # fmt: skip
+def test_facts_of_every_kind_are_told_apart(page, one, other):
+    text = "{% keep fact %}{{ count() }}{{ fact }}{% endkeep %}"
+    template = page
+    assert template.show(text, fact=one) != template.show(text, fact=other) or one == other
+    assert page.written == 2
+
+
+def test_text_of_people_stays_text_in_a_kept_piece():
+    app = Flask(__name__)
+    fragments.connect(app)
+    app.jinja_env.loader = jinja2.DictLoader({"row.html": "{% keep name %}<td>{{ name }}</td>{% endkeep %}"})
+    template = app.jinja_env.get_template("row.html")
+    for _ in range(2):
+        assert template.render(name="<script>") == "<td>&lt;script&gt;</td>"
+
+
+def test_the_pieces_of_a_process_stay_within_their_room():
+    pieces = fragments.Fragments(room=10_000)
+    for number in range(100):
+        pieces.show("here", (number,), lambda: Markup("x" * 500))
+    assert len(pieces) == 10
+    assert pieces.show("here", ("large",), lambda: Markup("x" * 20_000)) == "x" * 20_000
+    assert len(pieces) == 10

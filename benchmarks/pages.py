@@ -77,6 +77,7 @@ class Book:
             "csrf_token": token, "email": cast.email_of("manager"), "password": cast.PASSWORD})
         if answer.status_code != 303:
             raise SystemExit(f"the sign-in was answered with {answer.status_code}")
+        session.get(self.portal.url + LIST)   # the first page gives the cookie its form token, as in every browser
         return "; ".join(f"{name}={value}" for name, value in session.cookies.items())
 
     def waits(self, path: str, times: int) -> list[float]:

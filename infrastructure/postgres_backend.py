@@ -93,7 +93,7 @@ class PostgresOpener:
             # A pooler answers with a number of its own making.
             connection.adapters.register_loader("timestamptz", _MomentInUtc)
             return connection
-        connection.prepare_threshold = 5
+        connection.prepare_threshold = 1
         timeout = f"{int(self._statement_timeout * 1000)}ms"
         connection.execute(
             "select set_config('TimeZone', 'UTC', false), set_config('DateStyle', 'ISO', false),"

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlencode
 from database_pool import Transaction
 from portal.audit import Actor
 from portal.errors import NotPermitted, Refused
+from portal.freshness import Fresh
 from portal.lists import queries
 from portal.lists.inputs import SavedViewInput
 
@@ -66,9 +67,14 @@ class Selection:
         return self.everything or bool(self.ids)
 
 
-def preferences_of(user_id: int, name: str, columns: Iterable[Column], permissions: Collection[str]) -> Preferences:
-    """How a colleague looks at the list `name`, which may have `columns`. One question."""
-    rows = queries.preferences(user_id, name)
+def preferences_of(
+    user_id: int, name: str, columns: Iterable[Column], permissions: Collection[str], fresh: Fresh | None = None
+) -> Preferences:
+    """How a colleague looks at the list `name`, which may have `columns`. One question, with `fresh` mostly none."""
+    if fresh is None:
+        rows = queries.preferences(user_id, name)
+    else:
+        rows = fresh.value("lists", ("preferences", user_id, name), lambda: queries.preferences(user_id, name))
     available = [column for column in columns if not column.permission or column.permission in permissions]
     chosen = next((row["columns"] for row in rows if row["kind"] == "columns"), None)
     words = {column.name for column in available if column.at_first} if chosen is None else set(chosen)

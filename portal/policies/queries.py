@@ -10,6 +10,7 @@ from typing import Any
 from database_pool import call_function, execute_query
 from portal import sealing
 from portal.formats import midnight
+from portal.freshness import Fresh
 from portal.inputs import LARGEST_ID, search_query
 from portal.lists.queries import MOST_AT_ONCE
 from portal.paging import Listing, Page, Sort, read_all, read_page
@@ -71,6 +72,12 @@ DETAILS: dict[str, tuple[str, tuple[str, ...]]] = {
     "life": ("life_details", ("premium_mode", "policy_term_years", "premium_term_years", "maturity_date", "nominee")),
     "travel": ("travel_details", ("destination", "trip_from", "trip_to", "travellers")),
 }
+# What a row of the list shows or is sorted by; the view knows nearly twice as much, which costs to bring over.
+LISTED = (
+    "policy_id, client_id, client_name, member_name, insurer_short, product_name, line, agent_name, policy_number, "
+    "asset, state, waiting_for, business_type, policy_from, policy_to, due_on, one_time, payment_date, gross_premium, "
+    "commission_amount, sum_insured, status, created_at"
+)
 PERSON = ("member_id", "name", "sum_insured", "bonus", "deductible")
 
 
@@ -180,9 +187,11 @@ def _found_by(words: str) -> list[dict[str, Any]]:
     return found
 
 
-def page_of_policies(wanted: Listing, filters: Mapping[str, Any], total: int | None = None) -> Page:
+def page_of_policies(
+    wanted: Listing, filters: Mapping[str, Any], total: int | None = None, *, columns: str = "*"
+) -> Page:
     """One page of the list; `total` is how many policies match, where that is known."""
-    return read_page("policy_list", wanted, filters=filters, count=False, total=total)
+    return read_page("policy_list", wanted, filters=filters, columns=columns, count=False, total=total)
 
 
 def every_policy(wanted: Listing, filters: Mapping[str, Any]) -> Iterator[Row]:
@@ -198,9 +207,18 @@ def all_policies(filters: Mapping[str, Any]) -> list[Row]:
     ).data
 
 
-def totals(filters: Mapping[str, Any]) -> Totals:
-    """Count and gross premium of everything the filters hold, on all pages."""
-    answer = call_function("policy_totals", {"conditions": json.dumps(_conditions(filters))}, read_only=True)
+def totals(filters: Mapping[str, Any], fresh: Fresh | None = None) -> Totals:
+    """Count and gross premium of everything the filters hold, on all pages; with `fresh` added up again only after
+    some policy changed.
+    """
+    conditions = json.dumps(_conditions(filters))
+    if fresh is None:
+        return _totals(conditions)
+    return fresh.value("policies", ("totals", conditions), lambda: _totals(conditions))
+
+
+def _totals(conditions: str) -> Totals:
+    answer = call_function("policy_totals", {"conditions": conditions}, read_only=True)
     return Totals(answer["policies"], Decimal(answer["gross"]))
 
 

@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 
 from database_pool import call_function, execute_query
+from portal.freshness import Fresh
 from portal.paging import Listing, Page, read_page
 
 Row = dict[str, Any]
@@ -61,8 +62,12 @@ def in_force(rules: Iterable[Row], on: date) -> list[Row]:
     ]
 
 
-def masters(line: str | None = None) -> Masters:
-    """Insurers, agents and the products of one line (none without a line), in one question."""
+def masters(line: str | None = None, fresh: Fresh | None = None) -> Masters:
+    """Insurers, agents and the products of one line (none without a line), in one question or, with `fresh`, none."""
+    return _masters(line) if fresh is None else fresh.value("masters", ("masters", line), lambda: _masters(line))
+
+
+def _masters(line: str | None) -> Masters:
     kinds: dict[str, Any] = {"kind_in": ["insurer", "agent"]}
     filters = {"or": [kinds, {"kind_eq": "product", "line_eq": line}]} if line else kinds
     rows = execute_query("master_choices", filters=filters, order="name, id", limit=MOST_CHOICES).data

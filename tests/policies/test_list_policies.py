@@ -244,3 +244,39 @@ def test_no_page_asks_more_than_six_questions(app, book, questions, path):
     questions.clear()
     assert clerk.get(path.format(**ids)).status_code == 200
     assert len(questions) <= 6, questions
+
+
+SEEN_BY = ("administrator", "manager", "staff", "accounts", "reader")
+
+
+def masked(answer):
+    """A page without what differs at each request: the form tokens."""
+    return re.sub(r'(name="csrf_token" value=|X-CSRFToken": )"[^"]+"', r"\1", answer.text)
+
+
+@pytest.mark.parametrize("path", ["/policies", "/policies?view=live&size=25", "/policies?sort=due", "/clients/RM01"])
+def test_a_page_of_kept_pieces_is_the_page_written_anew(app, book, path):
+    pieces = app.extensions["portal.fragments"]
+    colleagues = {who: sign_in(app, who) for who in SEEN_BY}
+    for browser in colleagues.values():
+        browser.get("/policies?view=ended")   # kept pieces of another page and of everybody
+    kept = {who: masked(browser.get(path)) for who, browser in colleagues.items()}
+    for who, browser in colleagues.items():
+        pieces.forget_all()
+        assert masked(browser.get(path)) == kept[who], who
+
+
+def test_totals_and_choices_are_right_at_once_after_a_change(app, book, manager):
+    def shown():
+        return re.search(r"(\d+) policies", manager.get("/policies").text)[1]
+
+    before = int(shown())
+    with transaction() as tx:
+        tx.insert("policies", row_of(book, "FRESH/1") | {"policy_id": new_ids("policies", 1)[0]})
+    assert int(shown()) == before + 1
+    with transaction() as tx:
+        tx.update("insurers", {"name": "Star Renamed"}, filters={"insurer_id_eq": book.insurer})
+    assert "Star Renamed" in manager.get("/policies").text
+    with transaction() as tx:
+        tx.delete("policies", filters={"policy_number_eq": "FRESH/1"})
+    assert int(shown()) == before

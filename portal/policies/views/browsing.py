@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from database_pool import ReferenceMissing, transaction
 from portal.errors import NotPermitted
 from portal.formats import today
+from portal.freshness import Fresh
 from portal.inputs import lenient
 from portal.lists.service import Preferences, Selection, preferences_of, selection
 from portal.paging import listing
@@ -27,16 +28,18 @@ def index() -> Response:
     arguments = request.args.to_dict()
     wanted = lenient(PolicyFilter, arguments)
     filters = queries.filters_of(wanted, today())
-    totals = queries.totals(filters)
-    page = queries.page_of_policies(listing(arguments, queries.sorts_of(wanted.view)), filters, totals.policies)
+    fresh = Fresh()
+    totals = queries.totals(filters, fresh)
+    asked = listing(arguments, queries.sorts_of(wanted.view))
+    page = queries.page_of_policies(asked, filters, totals.policies, columns=queries.LISTED)
     return render(
         "policies/list.html",
         page=page,
         totals=totals,
         today=today(),
         wanted=wanted,
-        preferences=_preferences(),
-        masters=masters(),
+        preferences=_preferences(fresh),
+        masters=masters(fresh=fresh),
         is_narrowed=any(value is not None for name, value in wanted if name != "view"),
         words=words,
         client_name=page.rows[0]["client_name"] if page.rows and wanted.client_id else wanted.client_id,
@@ -105,9 +108,9 @@ def _ask_for_agent(error: str = "") -> Response:
     )
 
 
-def _preferences() -> Preferences:
+def _preferences(fresh: Fresh | None = None) -> Preferences:
     user = current_user()
-    return preferences_of(user.user_id, "policies", words.COLUMNS, user.permissions)
+    return preferences_of(user.user_id, "policies", words.COLUMNS, user.permissions, fresh)
 
 
 def _filters(wanted: Selection) -> Filters:

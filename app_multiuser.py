@@ -98,6 +98,7 @@ def _configure(app: Flask, settings: config.Settings) -> None:
         TESTING=settings.flask_env == "testing",
         APP_BASE_URL=settings.app_base_url,
         METRICS_TOKEN=settings.metrics_token,
+        SIGN_IN_BY="clerk" if settings.uses("clerk") else "password",
         MAX_CONTENT_LENGTH=LARGEST_UPLOAD,
         MAX_FORM_MEMORY_SIZE=protection.LARGEST_FORM,
         MAX_FORM_PARTS=MOST_FORM_PARTS,
@@ -138,7 +139,7 @@ def _equip_templates(app: Flask) -> None:
     environment.trim_blocks = environment.lstrip_blocks = True
     environment.filters.update(formats.FILTERS, initials=_initials)
     environment.globals.update(
-        portal_name=PORTAL_NAME, areas=frozenset(app.blueprints), may=web.may,
+        portal_name=PORTAL_NAME, areas=frozenset(app.blueprints), may=web.may, signs_in_by=app.config["SIGN_IN_BY"],
         messages=lambda: get_flashed_messages(with_categories=True), company=_company)
     kept = _kept_channels()
     app.context_processor(lambda: {"kept_channels": kept})

@@ -16,6 +16,7 @@ import secrets
 import sys
 from collections.abc import Mapping
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
@@ -177,18 +178,26 @@ class Settings:
         "clerk", parse.starting("sk_", where="the secret key of the Clerk instance"), None,
         "Secret key of the instance.", "sk_live_your-key", secret=True, needed=True)
     clerk_publishable_key: str | None = _setting(
-        "clerk", parse.starting("pk_", where="the publishable key of the Clerk instance"), None,
-        "Publishable key; browsers see it.", "pk_live_your-key", needed=True)
+        "clerk", parse.publishable_key, None, "Publishable key; browsers see it. It holds the address of the front-end "
+        "API.", "pk_live_Y2xlcmsuZXhhbXBsZS5jb20k", needed=True)
     clerk_frontend_api: str | None = _setting(
         "clerk", lambda value: _HTTP(value if "://" in value else f"https://{value}"), None,
         "Address of the instance's front-end API.", "https://clerk.example.com", needed=True)
     clerk_jwt_key: str | None = _setting(
         "clerk", parse.public_key, None,
         "Public key that session tokens are checked with; absent: fetched from the instance.",
-        "-----BEGIN PUBLIC KEY-----\\nyour-key\\n-----END PUBLIC KEY-----")
+        "-----BEGIN PUBLIC KEY----- "
+        "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA3MQbQXhfGWKhh+8Zvps57mNUFhPMAN9SWVMz"
+        "1U9E75KX9pkgQEiTPU109WAJg9r3nkLx5keEb7z7ksaCV7yoVHzu3TelZ1+ppIhdpKykEcrMo9PMgY3F"
+        "+5emkJatOR94iXSi8kFUu4FReGiCGtayhWUKVO34w/MrLPQLrDCUG0Gsus2nqj3NRrDa310PLLK8XhgM"
+        "G0lU9FGSYR1h1uQGnt/J24YiBPrP/KXM1oWDEFo2i0FqVsc1fbhIgcsO2MVGelFPPF+EdpzWQfKK7VNa"
+        "08VLUMslmQxTa/EIyc/YZ/GXffldq9iX1x0Z/eMxVfmADsGsXkXhTSnuSP/JXyoDOQIDAQAB"
+        " -----END PUBLIC KEY-----")
     clerk_webhook_secret: str | None = _setting(
         "clerk", parse.starting("whsec_", where="the signing secret of the webhook endpoint"), None,
         "Signing secret of /clerk/webhook; absent: user events are refused.", "whsec_your-secret", secret=True)
+    clerk_api_base_url: str | None = _setting(
+        "clerk", _HTTP, None, "Another endpoint in place of Clerk's own API.", "http://127.0.0.1:9003")
     clerk_authorized_parties: tuple[str, ...] = _setting(
         "clerk", parse.several(parse.url("http", "https", example="https://portal.example.com", bare=True)), (),
         "Origins that session tokens may come from. Absent: APP_BASE_URL alone.", "https://portal.example.com")
@@ -321,8 +330,11 @@ def advice(chosen: Settings) -> list[str]:
     if chosen.uses("meta") and not chosen.whatsapp_app_secret:
         said.append("WHATSAPP_APP_SECRET is absent: Meta's events cannot be proven genuine and are refused; "
                     "sending works.")
-    if chosen.uses("clerk"):
-        said.append("The CLERK_ settings are read and not used yet: staff sign in with the portal's own accounts.")
+    if chosen.uses("clerk") and not chosen.clerk_webhook_secret:
+        said.append("CLERK_WEBHOOK_SECRET is absent: whoever is banned, removed or signed out at Clerk stays signed in "
+                    "here until the session's end; signing in works.")
+    if chosen.uses("clerk") and not chosen.admin_emails:
+        said.append("ADMIN_EMAILS is absent: nobody who signs in through Clerk becomes an administrator by that.")
     if chosen.production and not chosen.app_base_url.startswith("https://"):
         said.append("APP_BASE_URL is not an https:// address: links point to "
                     f"{chosen.app_base_url} and cookies are not limited to HTTPS.")
@@ -377,6 +389,7 @@ def _contradictions(given: Mapping[str, str]) -> list[str]:
     if ("SUPABASE_URL" in given or "SUPABASE_KEY" in given) and "DATABASE_URL" in given:
         problems.append("DATABASE_URL: SUPABASE_URL or SUPABASE_KEY is set too. Choose one: remove DATABASE_URL to use "
                         "Supabase, or the SUPABASE_ settings to use PostgreSQL directly.")
+    problems += _clerk_of_two_instances(given)
     if given.get("FLASK_ENV", "").lower() == "production":
         key = given.get("SECRET_KEY", "")
         cure = "write the output of: python -c \"import secrets; print(secrets.token_hex(32))\"."
@@ -386,6 +399,25 @@ def _contradictions(given: Mapping[str, str]) -> list[str]:
             problems.append(f"SECRET_KEY: too short ({len(key)} characters, {MINIMUM_SECRET_LENGTH} needed); {cure}")
         elif parse.looks_like_an_example(key):
             problems.append(f"SECRET_KEY: this is an example value that others know; {cure}")
+    return problems
+
+
+def _clerk_of_two_instances(given: Mapping[str, str]) -> list[str]:
+    """Keys and address of different instances: signing in would fail for everybody, and say so to nobody."""
+    api, host = given.get("CLERK_FRONTEND_API", ""), parse.host_of_clerk(given.get("CLERK_PUBLISHABLE_KEY", ""))
+    try:
+        parts = urlsplit(api if "://" in api else f"https://{api}")
+    except ValueError:   # said already
+        return []
+    problems = []
+    if api and host and parts.netloc.lower() != host and parts.path in ("", "/"):   # with a path it is a proxy of ours
+        problems.append(f"CLERK_FRONTEND_API: CLERK_PUBLISHABLE_KEY is of another instance; write {host}, or the key "
+                        "of the instance that you mean.")
+    kinds = {given[name].split("_")[1] for name in ("CLERK_PUBLISHABLE_KEY", "CLERK_SECRET_KEY")
+             if given.get(name, "").count("_") >= 2}
+    if len(kinds) == 2:
+        problems.append("CLERK_SECRET_KEY: one key is of a live instance and the other of a test instance; write both "
+                        "of the same.")
     return problems
 
 

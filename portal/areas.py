@@ -20,6 +20,7 @@ from portal.renewals import tasks as renewals_tasks
 from portal.renewals import views as renewals
 from portal.search import views as search
 from portal.settings import views as settings
+from portal.staff import tasks as staff_tasks
 from portal.staff import views as staff
 from portal.today import views as today
 from portal.trail import views as trail
@@ -37,7 +38,7 @@ _VIEWS = (
     trail, today, design, api, monitoring,
 )  # fmt: skip
 # Imported here and nowhere else: so every process knows every task by its name.
-TASKS = (documents_tasks, outbox_tasks, renewals_tasks, whatsapp_bot_tasks, trash_tasks, privacy_tasks,
+TASKS = (staff_tasks, documents_tasks, outbox_tasks, renewals_tasks, whatsapp_bot_tasks, trash_tasks, privacy_tasks,
          monitoring_tasks)
 
 

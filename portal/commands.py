@@ -33,8 +33,8 @@ FIRST_SIGN_IN_NAME = "admin@portal.local"
 
 def ensure_administrator(say: Callable[[str], None]) -> None:
     """Where there is no user yet, makes one administrator and says the one-time password, this once."""
-    if not queries.there_is_nobody():
-        return
+    if config.settings().uses("clerk") or not queries.there_is_nobody():
+        return   # at Clerk whoever ADMIN_EMAILS names is one from the first sign-in
     email = next(iter(config.settings().admin_emails), FIRST_SIGN_IN_NAME)
     invitation = Invitation(name="Administrator", email=email, role="administrator")
     try:
@@ -52,6 +52,9 @@ def ensure_administrator(say: Callable[[str], None]) -> None:
               help="Ask for a password now, or print a one-time password (default).")
 def create_admin(email: str, name: str, ask: bool) -> None:
     """Make an account with the role administrator."""
+    if config.settings().uses("clerk"):
+        _stop("People sign in through Clerk. Name the address in ADMIN_EMAILS and restart the portal: whoever proves "
+              "it at Clerk is an administrator from the first sign-in.")
     _ready()
     try:
         invitation = Invitation(name=name, email=email, role="administrator")

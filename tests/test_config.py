@@ -33,11 +33,13 @@ PROMISED = """
     METRICS_TOKEN TASK_WORKERS TASK_BROKER_URL ADMIN_EMAILS TRUSTED_PROXIES DATA_ENCRYPTION_KEY DB_POOL_SIZE
     DB_MAX_OVERFLOW FILE_WORKERS WEB_CONCURRENCY
 """.split()  # noqa: SIM905 - a list of names reads as words
+PUBLIC_KEY = next(
+    str(setting.parse(setting.example)) for setting in config.TABLE if setting.name == "CLERK_JWT_KEY")
 COMPLETE = {
     "supabase": {"SUPABASE_URL": "https://abc.supabase.co", "SUPABASE_KEY": "sb_secret_0123456789"},
     "clerk": {
         "CLERK_SECRET_KEY": "sk_test_1",
-        "CLERK_PUBLISHABLE_KEY": "pk_test_1",
+        "CLERK_PUBLISHABLE_KEY": "pk_test_Y2xlcmsuZXhhbXBsZS5jb20k",
         "CLERK_FRONTEND_API": "clerk.example.com",
     },
     "drive": {"GOOGLE_CREDENTIALS_FILE": str(ROOT / "pyproject.toml"), "ROOT_FOLDER_ID": "1AbC"},
@@ -119,7 +121,7 @@ def test_values_come_typed(load):
         SMTP_HOST="h",
         SMTP_FROM="a@b.in",
         SMTP_TLS="true",
-        CLERK_JWT_KEY=r"-----BEGIN PUBLIC KEY-----\nx\n-----END PUBLIC KEY-----",
+        CLERK_JWT_KEY=PUBLIC_KEY.replace("\n", "\\n"),
         **COMPLETE["clerk"],
         **COMPLETE["twilio"] | {"TWILIO_WHATSAPP_FROM": "+1 415 523 8886"},
     )
@@ -131,7 +133,7 @@ def test_values_come_typed(load):
         "https://clerk.example.com",
         "whatsapp:+14155238886",
     )
-    assert chosen.clerk_jwt_key == "-----BEGIN PUBLIC KEY-----\nx\n-----END PUBLIC KEY-----"
+    assert chosen.clerk_jwt_key == PUBLIC_KEY
 
 
 @pytest.mark.parametrize("group", COMPLETE)
@@ -205,7 +207,9 @@ def test_two_databases_are_one_too_many(problems):
         ("SMTP_FROM", "office", "asha@example.com"),
         ("CLERK_SECRET_KEY", "pk_test_1", "sk_"),
         ("CLERK_PUBLISHABLE_KEY", "sk_test_1", "pk_"),
+        ("CLERK_PUBLISHABLE_KEY", "pk_live_your-key", "whole"),
         ("CLERK_JWT_KEY", "x", "PEM"),
+        ("CLERK_JWT_KEY", "-----BEGIN PUBLIC KEY----- AAAA -----END PUBLIC KEY-----", "whole"),
         ("TWILIO_ACCOUNT_SID", "SK1", "AC"),
         ("TWILIO_WHATSAPP_FROM", "whatsapp:98765", "+14155238886"),
         ("SUPABASE_KEY", "sb_publishable_abc", "public key"),

@@ -31,6 +31,7 @@ class Place:
     permission: str = ""
 
 
+OWN_PASSWORDS = "own passwords"   # stands among the areas while people sign in with one
 PAGES = (
     Place("Today", "/", "today"),
     Place("Business figures", "/business", "today", "policies.read"),
@@ -48,7 +49,7 @@ PAGES = (
     Place("Trash", "/trash", "trash", "clients.delete"),
     Place("Audit trail", "/audit", "trail", "audit.read"),
     Place("Your account", "/account", "staff"),
-    Place("Change password", "/account/password", "staff"),
+    Place("Change password", "/account/password", OWN_PASSWORDS),
     Place("Keys", "/account/keys", "staff"),
 )
 ACTIONS = (

@@ -7,9 +7,9 @@ from werkzeug.wrappers import Response as BaseResponse
 from portal.inputs import lenient
 from portal.search import service
 from portal.search.inputs import SearchInput
-from portal.search.palette import options
+from portal.search.palette import OWN_PASSWORDS, options
 from portal.search.service import Findings, Kind
-from portal.web import may, render, requires
+from portal.web import may, render, requires, signs_in_by_clerk
 
 blueprint = Blueprint("search", __name__, url_prefix="/search")
 
@@ -44,7 +44,8 @@ def palette() -> Response:
     """The lines of the command palette for what was typed so far, as a fragment of a page."""
     typed = (lenient(SearchInput, request.args.to_dict()).q or "").strip()
     found = service.find(typed, _kinds())
-    return render("search/palette.html", groups=options(typed, found, current_app.blueprints, may))
+    areas = {*current_app.blueprints, *(() if signs_in_by_clerk() else (OWN_PASSWORDS,))}
+    return render("search/palette.html", groups=options(typed, found, areas, may))
 
 
 def _kinds() -> tuple[Kind, ...]:

@@ -7,7 +7,7 @@ from database_pool import execute_query
 
 Row = dict[str, Any]
 SHOWN = ("user_id", "email", "name", "role", "must_change_password", "is_active", "phone", "theme", "density",
-         "shortcuts", "last_sign_in_at", "version", "created_at")
+         "shortcuts", "last_sign_in_at", "clerk_invited", "version", "created_at")
 MOST_COLLEAGUES = 500
 MOST_SESSIONS = 50
 
@@ -30,6 +30,11 @@ def credentials_by_id(user_id: int) -> Row | None:
 def colleague(user_id: int) -> Row | None:
     """One colleague, active or not."""
     return _one(execute_query("users", columns=SHOWN, filters={"user_id": user_id}, limit=1).data)
+
+
+def colleague_by_email(email: str) -> Row | None:
+    """The colleague with this address, active or not."""
+    return _one(execute_query("users", columns=SHOWN, filters={"email": email}, limit=1).data)
 
 
 def colleagues() -> list[Row]:
@@ -66,6 +71,33 @@ def users_seen_since(moment: datetime.datetime) -> set[int]:
     """Who has used the portal since, in a session that is not over."""
     rows = execute_query("session_users", columns="user_id", filters={"last_seen_at_gt": moment}, limit=5000).data
     return {row["user_id"] for row in rows}
+
+
+def clerk_user(clerk_user_id: str) -> Row | None:
+    """What Clerk has told about one of its people."""
+    return _one(execute_query("clerk_users", filters={"clerk_user_id": clerk_user_id}, limit=1).data)
+
+
+def clerk_user_of(user_id: int) -> Row | None:
+    """The person at Clerk who signs in with this account."""
+    return _one(execute_query("clerk_users", filters={"user_id": user_id, "deleted_at_is": None}, limit=1).data)
+
+
+def clerk_users_waiting(email: str) -> list[Row]:
+    """People at Clerk with this confirmed address who have no account here, the newest news first."""
+    return execute_query("clerk_users", filters={"email": email, "user_id_is": None, "deleted_at_is": None},
+                         order="changed_at desc, clerk_user_id", limit=MOST_SESSIONS).data
+
+
+def clerk_session_is_over(clerk_session_id: str) -> bool:
+    """Whether a session of Clerk's was ended, there or here."""
+    return bool(execute_query("clerk_sessions", columns="clerk_session_id", limit=1, filters={
+        "clerk_session_id": clerk_session_id, "ended_at_neq": None}).data)
+
+
+def is_known_clerk_event(event_id: str) -> bool:
+    """Whether an event of Clerk's has had its effect already."""
+    return bool(execute_query("clerk_events", columns="event_id", filters={"event_id": event_id}, limit=1).data)
 
 
 def recent_changes(user_id: int) -> list[Row]:

@@ -25,13 +25,20 @@ REMEMBERED_FOR = 15.0
 GROUP = "sessions"
 
 
-def begin(tx: Transaction, user_id: int, *, ip: str | None, user_agent: str | None) -> str:
-    """Opens a session and answers its token, which is stored nowhere but in the browser. Sweeps away very old ones."""
+def begin(
+    tx: Transaction, user_id: int, *, ip: str | None, user_agent: str | None, clerk_session_id: str | None = None,
+    clerk_token: str | None = None,
+) -> str:
+    """Opens a session and answers its token, which is stored nowhere but in the browser. Sweeps away very old ones.
+
+    `clerk_session_id` is the session of Clerk's behind it, `clerk_token` what its token is known by.
+    """
     token = secrets.token_urlsafe(32)
     now = formats.now()
     tx.insert("sessions", {
         "token_hash": key_of(token), "user_id": user_id, "created_at": now, "last_seen_at": now,
-        "expires_at": now + LONGEST, "ip": ip, "user_agent": (user_agent or "")[:300] or None})
+        "expires_at": now + LONGEST, "ip": ip, "user_agent": (user_agent or "")[:300] or None,
+        "clerk_session_id": clerk_session_id, "clerk_token": clerk_token})
     tx.delete("sessions", filters={"user_id_eq": user_id, "expires_at_lt": now - KEPT_AFTER_END})
     return token
 

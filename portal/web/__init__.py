@@ -22,9 +22,11 @@ from portal.web.access import (
     safe_next,
     signed_by_sender,
     signed_in,
+    signs_in_by_clerk,
     trust_browser,
     user_or_none,
     wants_json,
+    while_signing_in_by,
 )
 from portal.web.forms import SubmittedForm, prefilled, submitted
 from portal.web.limits import limited
@@ -67,9 +69,11 @@ __all__ = [
     "shows",
     "signed_by_sender",
     "signed_in",
+    "signs_in_by_clerk",
     "submitted",
     "takes_files",
     "trust_browser",
     "user_or_none",
     "wants_json",
+    "while_signing_in_by",
 ]

@@ -23,6 +23,9 @@ SIGN_IN_PATH = "/login"
 DEVICE_KNOWN_FOR = 365 * 24 * 3600   # seconds
 CHANGE_PASSWORD_PATH = "/account/password"  # noqa: S105 - a path
 TWO_STEP_PATH = "/account/two-step"
+OTHER_WAY = {
+    "clerk": "Everybody signs in to this portal through Clerk, where passwords and second steps are looked after.",
+    "password": "Everybody signs in to this portal with its own accounts, not through Clerk."}
 HALF_SIGNED_IN_FOR = 300   # seconds between the password and the code
 BROWSER_TRUSTED_FOR = 30 * 24 * 3600   # seconds without another code, where the colleague asked for it
 
@@ -93,6 +96,21 @@ def open_without_two_step(view: View) -> View:
     return view
 
 
+def while_signing_in_by(way: str) -> Callable[[View], View]:
+    """Marks a view that exists only while people sign in this way ("password" or "clerk"); it answers 404 otherwise."""
+
+    def mark(view: View) -> View:
+        view.while_signing_in_by = way  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
+def signs_in_by_clerk() -> bool:
+    """Whether people sign in through Clerk; then nobody has a password here."""
+    return bool(current_app.config["SIGN_IN_BY"] == "clerk")
+
+
 def _declare(view: View, access: str) -> View:
     view.access = access  # type: ignore[attr-defined]
     return view
@@ -134,8 +152,11 @@ def access_of(view: Callable[..., Any]) -> str | None:
 
 def _gate() -> Response | None:
     view = current_app.view_functions.get(request.endpoint or "")
-    if view is None or access_of(view) == PUBLIC:
-        return None   # no view: Flask answers 404 or 405 next
+    if view is None:
+        return None   # Flask answers 404 or 405 next
+    if access_of(view) == PUBLIC:
+        _check_way(view)
+        return None
     if getattr(view, "open_to_monitoring", False):
         return None if _is_monitoring() or may(MONITORING) else abort(403)
     user = user_or_none()
@@ -153,7 +174,15 @@ def _gate() -> Response | None:
     if access != SIGNED_IN and not user.may(access or ""):
         current_app.logger.warning("access refused", extra={"endpoint": request.endpoint, "user_id": user.user_id})
         abort(403)
+    _check_way(view)
     return None
+
+
+def _check_way(view: Callable[..., Any]) -> None:
+    """404 for a view of the other way to sign in."""
+    way = current_app.config["SIGN_IN_BY"]
+    if getattr(view, "while_signing_in_by", way) != way:
+        abort(404, OTHER_WAY[way])
 
 
 def _is_monitoring() -> bool:

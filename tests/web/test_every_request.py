@@ -14,8 +14,9 @@ from tests.conftest import portal_settings
 
 # Everything that anyone may ask for. A new public view belongs here after somebody has thought about it.
 PUBLIC = {
-    "/health", "/login", "/login/code", "/static/<path:filename>", "/favicon.ico", "/webhook", "/twilio/whatsapp",
-    "/twilio/status", "/settings/logo/<sha256>.png", "/media/<token>/<name>", "/styles.css",
+    "/health", "/login", "/login/code", "/login/clerk", "/static/<path:filename>", "/favicon.ico", "/webhook",
+    "/twilio/whatsapp", "/twilio/status", "/clerk/webhook", "/settings/logo/<sha256>.png",
+    "/media/<token>/<name>", "/styles.css",
 }  # fmt: skip
 REQUIRED = {
     "X-Frame-Options": "DENY",

@@ -12,7 +12,7 @@ from portal.api.views.routes import Asked, all_of, done, guarded, operation, rec
 from portal.inputs import LARGEST_ID
 from portal.staff import queries, service
 from portal.staff.inputs import Colleague, Invitation
-from portal.web import actor, current_user, not_found
+from portal.web import actor, current_user, not_found, signs_in_by_clerk, while_signing_in_by
 
 Row = dict[str, Any]
 TAG = "Users"
@@ -31,7 +31,7 @@ def invite_user(asked: Asked) -> Response:
     data = asked.form(Invitation)
     try:
         with transaction() as tx:
-            user_id, password = service.invite(tx, actor(), data)
+            user_id, password = service.invite(tx, actor(), data, through_clerk=signs_in_by_clerk())
     except Duplicate:
         sentence = "A colleague with this e-mail address exists already."
         refuse(409, sentence, {"email": sentence})
@@ -73,6 +73,7 @@ _register_access("disable_user", "disable", "Keeps a colleague and their program
 _register_access("enable_user", "enable", "Lets a colleague in again", active=True)
 
 
+@while_signing_in_by("password")
 @operation(Operation(
     "reset_user_password", "POST", f"{ONE}/password", "staff.manage",
     "Replaces a forgotten password by a one-time password and ends sessions and tokens", TAG, USER_WITH_PASSWORD,

@@ -57,6 +57,7 @@ def choose_theme() -> Response:
 
 @blueprint.get("/account/password")
 @web.signed_in
+@web.while_signing_in_by("password")
 @web.open_to_temporary_password
 def password() -> Response:
     return web.render("staff/password.html", form=web.prefilled({}))
@@ -64,6 +65,7 @@ def password() -> Response:
 
 @blueprint.post("/account/password")
 @web.signed_in
+@web.while_signing_in_by("password")
 @web.open_to_temporary_password
 def change_password() -> Response:
     form = web.submitted(PasswordChange)

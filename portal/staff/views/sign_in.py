@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+from typing import Any
 
 from flask import Blueprint, request
 from werkzeug.wrappers import Response
@@ -12,6 +13,7 @@ from portal import web
 from portal.errors import Refused, TooManyAttempts
 from portal.staff import queries, service, sessions, tokens, two_step
 from portal.staff.inputs import SecondStep, SignIn
+from portal.staff.views import clerk_page
 
 blueprint = Blueprint("staff", __name__)
 logger = logging.getLogger(__name__)
@@ -20,7 +22,7 @@ logger = logging.getLogger(__name__)
 def load_user(token: str) -> web.StaffMember | None:
     """The colleague who holds a session token; None when the session is over."""
     row = sessions.find(token)
-    if row is None:
+    if row is None or not _is_of_this_way(row):
         return None
     if sessions.is_due_to_be_seen(row):
         try:
@@ -28,11 +30,13 @@ def load_user(token: str) -> web.StaffMember | None:
                 sessions.note_seen(tx, row)
         except DatabaseError:   # the page matters more than the minute; the next click notes it
             logger.warning("session not noted as used", exc_info=True)
+    by_clerk = web.signs_in_by_clerk()
     return web.StaffMember(
         user_id=row["user_id"], name=row["name"], email=row["email"], role=row["role"], theme=row["theme"],
         density=row["density"], permissions=service.permissions_of(row["role"]),
-        must_change_password=row["must_change_password"], session_key=row["token_hash"], shortcuts=row["shortcuts"],
-        must_set_up_two_step=not row["two_step"] and two_step.is_required(row["role"]))
+        must_change_password=row["must_change_password"] and not by_clerk, session_key=row["token_hash"],
+        shortcuts=row["shortcuts"],
+        must_set_up_two_step=not (row["two_step"] or by_clerk) and two_step.is_required(row["role"]))
 
 
 def load_program(token: str) -> web.StaffMember | None:
@@ -49,7 +53,7 @@ def load_program(token: str) -> web.StaffMember | None:
     return web.StaffMember(
         user_id=row["user_id"], name=row["name"], email=row["email"], role=row["role"], theme=row["theme"],
         density=row["density"], permissions=tokens.narrowed(service.permissions_of(row["role"]), row["scopes"]),
-        must_change_password=row["must_change_password"], token_id=row["token_id"])
+        must_change_password=row["must_change_password"] and not web.signs_in_by_clerk(), token_id=row["token_id"])
 
 
 @blueprint.get("/login")
@@ -57,11 +61,14 @@ def load_program(token: str) -> web.StaffMember | None:
 def show_sign_in() -> Response:
     if web.user_or_none() is not None:
         return web.redirect_home(request.args.get("next"))
+    if web.signs_in_by_clerk():
+        return clerk_page.show(200, target=web.safe_next(request.args.get("next")), mode=clerk_page.first_mode())
     return web.render("staff/sign_in.html", form=web.prefilled({}), next=web.safe_next(request.args.get("next")))
 
 
 @blueprint.post("/login")
 @web.public
+@web.while_signing_in_by("password")
 def sign_in() -> Response:
     form = web.submitted(SignIn)
     target = web.safe_next(request.form.get("next"))
@@ -98,6 +105,7 @@ def sign_in() -> Response:
 
 @blueprint.get("/login/code")
 @web.public
+@web.while_signing_in_by("password")
 def show_code() -> Response:
     if web.half_session() is None:
         return web.redirect_to("staff.show_sign_in")
@@ -106,6 +114,7 @@ def show_code() -> Response:
 
 @blueprint.post("/login/code")
 @web.public
+@web.while_signing_in_by("password")
 def sign_in_with_code() -> Response:
     half = web.half_session()
     form = web.submitted(SecondStep)
@@ -148,8 +157,22 @@ def sign_out() -> Response:
     with transaction() as tx:
         service.sign_out(tx, web.actor(), user.session_key)
     web.end_session()
+    if web.signs_in_by_clerk():
+        clerk_page.note_signed_out()
     web.flash("You are signed out.")
     return web.redirect_to("staff.show_sign_in")
+
+
+def _is_of_this_way(row: dict[str, Any]) -> bool:
+    """Whether the session was opened the way that people sign in now, and Clerk has not signed the browser out since.
+
+    A session that was remembered before an update lacks the column: it is one of a password.
+    """
+    by_clerk = row.get("clerk_session_id") is not None
+    if by_clerk != web.signs_in_by_clerk():
+        return False
+    return not by_clerk or not clerk_page.says_signed_out(
+        request.cookies, config.settings().clerk_publishable_key or "")
 
 
 def _needs_code(user_id: int) -> bool:

@@ -15,6 +15,7 @@ SHOWN_AS = "Insurance Portal"
 
 @blueprint.get("/account/two-step")
 @web.signed_in
+@web.while_signing_in_by("password")
 @web.open_without_two_step
 def show_two_step() -> Response:
     return _page(web.prefilled({}))
@@ -22,6 +23,7 @@ def show_two_step() -> Response:
 
 @blueprint.post("/account/two-step")
 @web.signed_in
+@web.while_signing_in_by("password")
 @web.open_without_two_step
 def begin_two_step() -> Response:
     user_id = web.current_user().user_id
@@ -33,6 +35,7 @@ def begin_two_step() -> Response:
 
 @blueprint.post("/account/two-step/confirm")
 @web.signed_in
+@web.while_signing_in_by("password")
 @web.open_without_two_step
 def confirm_two_step() -> Response:
     form = web.submitted(SecondStep)
@@ -54,6 +57,7 @@ def confirm_two_step() -> Response:
 
 @blueprint.post("/account/two-step/codes")
 @web.signed_in
+@web.while_signing_in_by("password")
 def renew_codes() -> Response:
     user_id = web.current_user().user_id
     form = web.submitted(PasswordOnly)
@@ -66,6 +70,7 @@ def renew_codes() -> Response:
 
 @blueprint.post("/account/two-step/off")
 @web.signed_in
+@web.while_signing_in_by("password")
 def turn_off_two_step() -> Response:
     user = web.current_user()
     form = web.submitted(PasswordOnly)
@@ -81,6 +86,7 @@ def turn_off_two_step() -> Response:
 
 @blueprint.post("/users/<int:user_id>/two-step/reset")
 @web.requires("staff.manage")
+@web.while_signing_in_by("password")
 def reset_two_step(user_id: int) -> Response:
     colleague = queries.colleague(user_id) if user_id < 2**63 else None
     if colleague is None:

@@ -37,10 +37,13 @@ def invite() -> Response:
         return _invitation_page(form, 422)
     try:
         with transaction() as tx:
-            user_id, password = service.invite(tx, web.actor(), form.data)
+            user_id, password = service.invite(tx, web.actor(), form.data, through_clerk=web.signs_in_by_clerk())
     except Duplicate:
         form.add_error("email", "A colleague with this e-mail address exists already.")
         return _invitation_page(form, 422)
+    if web.signs_in_by_clerk():
+        web.flash(f"{form.data.name} can sign in through Clerk with {form.data.email}.")
+        return web.redirect_to("staff.user", user_id=user_id)
     # Shown in this answer and never again: it is stored nowhere and must not travel through a redirect.
     return web.render("staff/one_time_password.html", colleague={**form.data.model_dump(), "user_id": user_id},
                       password=password, is_new=True)
@@ -88,6 +91,7 @@ def enable(user_id: int) -> Response:
 
 @blueprint.post("/users/<int:user_id>/password")
 @web.requires("staff.manage")
+@web.while_signing_in_by("password")
 def reset_password(user_id: int) -> Response:
     before = _colleague(user_id)
     form = web.submitted(Guarded)
@@ -147,6 +151,7 @@ def _invitation_page(form: web.SubmittedForm[Any], status: int = 200) -> Respons
 
 def _user_page(colleague: dict[str, Any], form: web.SubmittedForm[Any], status: int = 200) -> Response:
     devices = [{**row, "device": describe(row["user_agent"])} for row in sessions.live(colleague["user_id"])]
-    return web.render("staff/user.html", status, colleague=colleague, form=form, roles=ROLE_OPTIONS, devices=devices,
-                      two_step_is_on=two_step.is_on(colleague["user_id"]),
+    at_clerk = queries.clerk_user_of(colleague["user_id"]) if web.signs_in_by_clerk() else None
+    return web.render("staff/user.html", status, colleague=colleague, at_clerk=at_clerk, form=form, roles=ROLE_OPTIONS,
+                      devices=devices, two_step_is_on=two_step.is_on(colleague["user_id"]),
                       changes=queries.recent_changes(colleague["user_id"]))

@@ -10,6 +10,8 @@ from portal.errors import Refused
 from portal.formats import compact, now
 from portal.privacy import copies, queries
 from portal.privacy.inputs import ErasureInput
+from portal.staff.queries import colleague
+from portal.staff.service import permissions_of
 from task_queue import TemporaryFailure, enqueue
 
 Row = dict[str, Any]
@@ -30,10 +32,16 @@ def ask_for_erasure(tx: Transaction, actor: audit.Actor, client: Row, data: Eras
 
 
 def make_copy(request_id: int) -> Row | None:
-    """Makes the copy that was asked for and answers what to store about it; None when there is nothing to do."""
+    """Makes the copy that was asked for and answers what to store about it; None when there is nothing to do.
+
+    Whoever asked must still have the right to it.
+    """
     asked = queries.request(request_id)
     if asked is None or asked["kind"] != "export" or asked["state"] != "waiting":
         return None
+    asker = colleague(asked["asked_by"])
+    if asker is None or not asker["is_active"] or "privacy.export" not in permissions_of(asker["role"]):
+        return {"state": "gone", "done_at": now()}
     size, key = copies.write(request_id, asked["client_id"])
     return {"state": "done", "done_at": now(), "file_key": sealing.seal(key, copies.PURPOSE), "file_size": size}
 

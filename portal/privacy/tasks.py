@@ -35,7 +35,7 @@ def export(request_id: int) -> dict[str, Any]:
         return {"made": False}
     with transaction() as tx:
         tx.update("person_requests", made, filters={"request_id_eq": request_id, "state_eq": "waiting"})
-    return {"made": True, "bytes": made["file_size"]}
+    return {"made": made["state"] == "done", "bytes": made.get("file_size", 0)}
 
 
 @task("privacy.erase", lease=300.0)

@@ -17,7 +17,7 @@ from portal.documents import service as contents
 from portal.formats import now, today
 from portal.privacy import copies, service, tasks
 from task_queue import run_due_tasks
-from tests.cast import sign_in
+from tests.cast import make_cast, sign_in
 from tests.monitoring.test_backups import pdf
 
 pytestmark = pytest.mark.slow
@@ -237,6 +237,17 @@ def test_a_copy_is_gone_after_a_day(copied, manager, database, monkeypatch):
     monkeypatch.setattr(tasks, "COPY_KEPT", timedelta(seconds=-1))
     assert tasks.review()["copies_removed"] == 1
     assert not list((database.data_dir / "copies").glob("*.age")) and manager.get(copied[1]).status_code == 404
+
+
+def test_a_copy_is_not_made_for_who_lost_the_right_meanwhile(manager, administrator):
+    client_id, _ = person(administrator, "Rightwala", LATELY)
+    manager.submit(f"/privacy/clients/{client_id}/copy")
+    who = {"user_id_eq": make_cast()["manager"]}
+    execute_query("users", "update", data={"role": "staff"}, filters=who)
+    run_due_tasks()
+    execute_query("users", "update", data={"role": "manager"}, filters=who)
+    asked = execute_query("person_requests", filters={"client_id_eq": client_id}).data[0]
+    assert (asked["state"], asked["file_key"]) == ("gone", None)
 
 
 def test_nobody_is_erased_while_a_policy_runs_or_by_who_may_not(administrator, manager):

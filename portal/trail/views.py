@@ -12,7 +12,7 @@ from portal.paging import listing
 from portal.staff.queries import colleagues
 from portal.trail import queries, words
 from portal.trail.inputs import ReadFilter, TrailFilter
-from portal.web import actor, may, prefilled, render, requires, shows
+from portal.web import actor, limited, may, prefilled, render, requires, shows
 
 blueprint = Blueprint("trail", __name__, url_prefix="/audit")
 
@@ -61,6 +61,7 @@ def reads() -> Response:
 @blueprint.post("/export")
 @requires("audit.read")
 @shows("export of the trail")
+@limited("exports")
 def export() -> BaseResponse:
     """The newest entries that match as a CSV file. That somebody took them along stands in the trail as well."""
     narrowed = lenient(TrailFilter, request.form.to_dict())

@@ -16,7 +16,8 @@ from tests.cast import make_cast, sign_in, visitor
 from tests.conftest import point_portal_at, portal_settings
 from tests.servers.redis import RedisServer
 
-LIMITS = {"RATE_LIMIT_PAGES": "6/day", "RATE_LIMIT_SIGN_IN": "3 per 12 hours", "RATE_LIMIT_API": "2/hour"}
+LIMITS = {"RATE_LIMIT_PAGES": "6/day", "RATE_LIMIT_SIGN_IN": "3 per 12 hours", "RATE_LIMIT_API": "2/hour",
+          "RATE_LIMIT_EXPORTS": "2/hour"}
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +61,13 @@ def test_too_many_pages_are_answered_429_with_when_to_come_back(portal):
     assert "Too many" in refused.text
     assert "Please try again in" in refused.text
     assert refused.headers["X-Frame-Options"] == "DENY"
+
+
+def test_lists_that_are_taken_out_are_counted_apart(portal):
+    browser = sign_in(portal, "staff")
+    assert statuses(browser, 3, "/clients/export") == [200, 200, 429]
+    assert browser.get("/policies/export").status_code == 429
+    assert browser.get("/account").status_code == 200
 
 
 def test_programs_get_a_problem_answer(portal):

@@ -20,6 +20,7 @@ from portal.web import (
     csv_download,
     current_user,
     flash,
+    limited,
     may,
     prefilled,
     redirect_home,
@@ -56,6 +57,7 @@ def browse() -> Response:
 @blueprint.get("/export")
 @requires("clients.read")
 @shows("export of clients")
+@limited("exports")
 def export() -> Response:
     """The list as a CSV file: all its rows, the columns that are shown."""
     arguments = request.args.to_dict()
@@ -64,6 +66,7 @@ def export() -> Response:
 
 @blueprint.post("/bulk")
 @requires("clients.read")
+@limited("exports")
 def bulk() -> Response | BaseResponse:
     """What shall be done to the ticked clients: exported at once, or asked about first."""
     wanted = selection(request.form.to_dict(flat=False))

@@ -16,7 +16,19 @@ from portal.policies import assignment, queries, words
 from portal.policies.inputs import AssignmentInput, PolicyFilter
 from portal.policies.views.routes import blueprint
 from portal.settings.queries import masters
-from portal.web import actor, csv_download, current_user, flash, may, redirect_home, render, requires, shows, submitted
+from portal.web import (
+    actor,
+    csv_download,
+    current_user,
+    flash,
+    limited,
+    may,
+    redirect_home,
+    render,
+    requires,
+    shows,
+    submitted,
+)
 
 Filters = dict[str, Any]
 
@@ -49,6 +61,7 @@ def index() -> Response:
 @blueprint.get("/policies/export")
 @requires("policies.read")
 @shows("export of policies")
+@limited("exports")
 def export() -> Response:
     """The list as a CSV file: all its rows, the columns that are shown."""
     arguments = request.args.to_dict()
@@ -57,6 +70,7 @@ def export() -> Response:
 
 @blueprint.post("/policies/bulk")
 @requires("policies.read")
+@limited("exports")
 def bulk() -> Response | BaseResponse:
     """What shall be done to the ticked policies: exported at once, or asked about first."""
     wanted = selection(request.form.to_dict(flat=False))

@@ -17,6 +17,13 @@ def test_without_a_client_the_page_asks_whose_the_files_are(clerk):
     assert "No client matches" in clerk.get("/documents/upload?q=zzzz").text
 
 
+@pytest.mark.parametrize("odd", ["x" * 300, "NOBODY99", "<b>", "' or 1=1 --", "%F0%9F%98%80", "C001%0d%0aX: y"])
+def test_a_client_that_cannot_be_is_asked_for_again(clerk, odd):
+    answer = clerk.get(f"/documents/upload?client_id={odd}")
+    assert answer.status_code == 200
+    assert 'name="q"' in answer.text
+
+
 def test_the_form_offers_the_client_s_policies_and_members(clerk):
     page = clerk.get(f"/documents/upload?client_id={CLIENT}&policy_id={POLICY}&kind=policy-schedule").text
     assert f'<option value="{POLICY}" selected>EX/1' in page

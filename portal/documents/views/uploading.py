@@ -39,10 +39,10 @@ MOST_SHOWN = 100  # files on one page of a batch
 @requires("documents.write")
 def choose() -> Response:
     """The form for files of one client; without a client, whose they are is asked first."""
-    given = lenient(UploadInput, {"client_id": "", **request.args.to_dict()}) if request.args.get("client_id") else None
-    client = clients.client(given.client_id) if given else None
-    if given is None or client is None or client["deleted_at"]:
+    client = clients.client(request.args.get("client_id", "").strip().upper()[:20])
+    if client is None or client["deleted_at"]:
         return _ask_for_client()
+    given = lenient(UploadInput, {**request.args.to_dict(), "client_id": client["client_id"]})
     replaced = _replaced(request.args.get("replaces", type=int), client)
     form = prefilled({**given.model_dump(exclude_none=True), "batch_id": secrets.token_hex(16)})
     if replaced:

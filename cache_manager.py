@@ -380,11 +380,12 @@ def rate_limit(limit: int, window: int) -> Callable[[Callable[P, R]], Callable[P
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(view)
         def limited(*args: P.args, **kwargs: P.kwargs) -> R:
-            from flask import current_app, request
+            import flask
 
-            ask = current_app.extensions.get("rate_limit.caller")
-            caller = ask() if ask is not None else address_of_caller(request.remote_addr)
-            enforce(count_request(request.endpoint or view.__name__, caller, limit=limit, window=window))
+            asked = flask.request
+            ask = flask.current_app.extensions.get("rate_limit.caller")
+            caller = ask() if ask is not None else address_of_caller(asked.remote_addr)
+            enforce(count_request(asked.endpoint or view.__name__, caller, limit=limit, window=window))
             return view(*args, **kwargs)
 
         return limited
@@ -397,22 +398,26 @@ def enforce(allowance: Allowance) -> None:
 
     Raises werkzeug's TooManyRequests. Headers as in draft-ietf-httpapi-ratelimit-headers-10.
     """
-    from flask import after_this_request
-    from werkzeug.exceptions import TooManyRequests
+    import flask
 
-    @after_this_request
-    def tell(response: Any) -> Any:
-        name = allowance.name.replace('"', "")
-        response.headers.add("RateLimit-Policy", f'"{name}";q={allowance.limit};w={allowance.window}')
-        response.headers.add("RateLimit", f'"{name}";r={allowance.remaining};t={allowance.reset}')
-        return response
-
+    flask.after_this_request(functools.partial(_tell, allowance))
     if allowance.is_spent:
+        from werkzeug.exceptions import TooManyRequests
+
         if allowance.used == allowance.limit + 1:   # one line a window, not one for each request of a flood
             logger.warning("too many requests: %s", allowance.name)
         raise TooManyRequests(
             f"Too many requests within a short time. Please try again in {allowance.reset} "
             f"second{'s' if allowance.reset != 1 else ''}.", retry_after=allowance.reset)
+
+
+def _tell(allowance: Allowance, response: Any) -> Any:
+    """The response with what is left of the allowance."""
+    name = allowance.name.replace('"', "")
+    response.headers.extend((
+        ("RateLimit-Policy", f'"{name}";q={allowance.limit};w={allowance.window}'),
+        ("RateLimit", f'"{name}";r={allowance.remaining};t={allowance.reset}')))
+    return response
 
 
 def _rate_counter() -> RateCounter:

@@ -4,10 +4,13 @@ In Redis where it is used and answers (`limits` counts there, on one server and 
 database, for all processes of the machine; else in this process, which then allows only its share.
 """
 
+import contextlib
+import functools
 import ipaddress
 import logging
 import time
 import zlib
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -22,6 +25,9 @@ from infrastructure.redis_cache import RedisCache
 logger = logging.getLogger("cache_manager")
 PREFIX = "rate_limit"
 WITHOUT_A_DATABASE = 5.0   # seconds that counting stays in the process after the database could not
+# Of a large limit a process takes several numbers from Redis in one trip: the hundredth part, at most so many.
+LARGEST_BLOCK = 20
+MOST_BLOCKS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +63,24 @@ class RateCounter:
         self._memory = MemoryCache()
         self._storage: tuple[RedisCache, RedisStorage] | None = None
         self._no_table_until = 0.0
+        self._blocks: dict[str, deque[int]] = {}   # numbers taken from Redis and not used yet, by key
 
     def count(self, name: str, caller: str, limit: int, window: int) -> Allowance:
         """Counts one request of the caller. Windows of all callers begin at different moments, each at the same."""
         now = time.time() + _shift(caller, window)
         number, left = int(now // window), window - now % window
-        key = f"{quote(name, safe=' ')}:{caller}:{number}"
-        used = self._count_together(key, window)
+        key = f"{_quoted(name)}:{caller}:{number}"
+        used = self._count_together(key, window, min(LARGEST_BLOCK, limit // 100))
         if used is None:
             used = self._memory.increment(key, 1, window)
             limit = max(1, limit // self._processes)
         return Allowance(name, limit, window, used, max(1, round(left)))
 
-    def _count_together(self, key: str, window: int) -> int | None:
+    def _count_together(self, key: str, window: int, block: int) -> int | None:
         cache = self._find_redis()
         if cache is not None:
             try:
-                return self._storage_of(cache).incr(key, window)
+                return self._count_in_redis(cache, key, window, block)
             except (redis.RedisError, OSError) as error:
                 self._report(error)
         if self._count_in_table is None or time.monotonic() < self._no_table_until:
@@ -84,6 +91,22 @@ class RateCounter:
             self._no_table_until = time.monotonic() + WITHOUT_A_DATABASE
             logger.warning("requests are counted in each process alone: %s", type(error).__name__)
             return None
+
+    def _count_in_redis(self, cache: RedisCache, key: str, window: int, block: int) -> int:
+        """The number of this request among all of the window.
+
+        Every number is given once, so no limit is exceeded; numbers that a process took and had no request for are
+        missing at the end of the window: somebody may be refused up to one block for each process too early.
+        """
+        if block <= 1:
+            return self._storage_of(cache).incr(key, window)
+        with contextlib.suppress(KeyError, IndexError):   # each step is atomic: no lock
+            return self._blocks[key].popleft()
+        last = self._storage_of(cache).incr(key, window, amount=block)
+        if len(self._blocks) > MOST_BLOCKS:   # those of windows that are over, mostly
+            self._blocks.clear()
+        self._blocks.setdefault(key, deque()).extend(range(last - block + 2, last + 1))
+        return last - block + 1
 
     def _storage_of(self, cache: RedisCache) -> RedisStorage:
         if self._storage is None or self._storage[0] is not cache:
@@ -104,6 +127,11 @@ def _storage_on(cache: RedisCache) -> RedisStorage:
     if cache.is_cluster:
         return _OnOurCluster(cache)
     return RedisStorage("redis://", connection_pool=cache.client.connection_pool, key_prefix=PREFIX)
+
+
+@functools.lru_cache(1000)
+def _quoted(name: str) -> str:
+    return quote(name, safe=" ")
 
 
 def _shift(caller: str, window: int) -> float:

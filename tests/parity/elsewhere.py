@@ -1,4 +1,4 @@
-"""Which test shows that a defect is not here, where an area's own tests do, and which defects nothing can show yet.
+"""Which test shows that a defect is not here, where an area's own tests do, and which nothing can show.
 
 The ids are those of an audit: S security, R reliability, D deployment. What is in neither table has a test of its own
 in test_not_like_them.py, named by its id.
@@ -6,11 +6,11 @@ in test_not_like_them.py, named by its id.
 
 SHOWN_BY = {
     "S05": "tests/documents/test_media_links.py::test_whatever_is_wrong_gets_the_same_answer",
-    "S07": "tests/documents/test_media_links.py::test_it_ends",
-    "S11": "tests/documents/test_one_document.py::test_a_download_is_the_file_itself",
     "S06": "tests/files/test_store_conformance.py::test_two_documents_of_one_name_are_two",
+    "S07": "tests/documents/test_media_links.py::test_it_ends",
     "S09": "tests/outbox/test_webhooks.py::test_a_forged_call_is_refused_and_leaves_nothing",
     "S10": "tests/outbox/test_webhooks.py::test_nothing_is_verified_or_believed_while_the_secrets_are_not_set",
+    "S11": "tests/documents/test_one_document.py::test_a_download_is_the_file_itself",
     "S13": "tests/files/test_batches.py::test_the_good_ones_go_through_under_safe_names",
     "S14": "tests/files/test_batches.py::test_the_good_ones_go_through_under_safe_names",
     "S15": "tests/files/test_store_conformance.py::test_many_at_once_keep_their_own_contents",
@@ -31,11 +31,18 @@ SHOWN_BY = {
     "S45": "tests/web/test_error_pages.py::test_each_failure_has_its_status_and_shows_no_internals",
     "S47": "tests/deploy/test_nginx_site.py::test_what_the_client_says_about_itself_is_overwritten",
     "S50": "tests/deploy/test_steps.py::test_every_requirement_is_pinned_and_the_promised_ones_are_there",
+    "S51": "tests/whatsapp_bot/test_conversation.py::test_several_clients_on_one_phone_are_asked_apart",
     "R01": "tests/task_queue/test_conformance.py::test_a_task_exists_exactly_if_its_transaction_does",
+    "R02": "tests/task_queue/test_workers.py::test_importing_the_queue_starts_nothing",
     "R03": "tests/task_queue/test_conformance.py::"
            "test_a_temporary_failure_is_tried_again_later_and_later_until_it_is_a_dead_letter",
+    "R05": "tests/jobs/test_jobs.py::test_one_bad_record_fails_alone_and_is_tried_again",
     "R06": "tests/outbox/test_deliver.py::test_a_message_is_sent_once_and_knows_its_id_at_the_provider",
     "R08": "tests/task_queue/test_conformance.py::test_the_more_urgent_goes_first_and_equals_in_their_order",
+    "R09": "tests/cache/test_conformance.py::test_memory_is_bounded_and_the_least_recently_used_goes_first",
+    "R10": "tests/gateways/test_twilio.py::test_a_silent_server_leaves_the_outcome_open",
+    "R11": "tests/faults/test_killed_workers.py::test_a_worker_asked_to_stop_ends_what_runs_and_hands_back_the_rest",
+    "R12": "tests/task_queue/test_workers.py::test_the_figures_of_a_process_are_seen_by_all",
     "R13": "tests/outbox/test_deliver.py::test_a_lost_answer_is_looked_up_before_anything_is_sent_again",
     "R14": "tests/outbox/test_deliver.py::test_a_failure_that_never_ends_is_given_up_after_its_tries",
     "R15": "tests/database/test_pool_limits.py::test_killed_and_timed_out_greenlets_leave_the_pool_as_it_was",
@@ -47,54 +54,47 @@ SHOWN_BY = {
     "R22": "tests/files/test_batches.py::test_figures_come_without_an_application",
     "R23": "tests/files/test_drive_faults.py::test_rival_processes_make_each_folder_once",
     "R24": "tests/files/test_batches.py::test_a_lost_file_is_asked_for_again",
+    "R25": "tests/policies/test_pending_policy.py::test_completing_a_pending_policy_from_its_form_keeps_every_field",
+    "R26": "tests/policies/test_renew_policy.py::"
+           "test_two_colleagues_renewing_at_once_give_one_term_and_one_clear_message",
+    "R27": "tests/policies/test_edit_policy.py::"
+           "test_of_two_colleagues_the_second_sees_both_versions_and_nothing_is_lost",
     "R28": "tests/files/test_batches.py::test_a_replaced_document_is_archived_after_the_new_one_is_safe",
     "R29": "tests/files/test_drive_faults.py::test_a_wrong_root_folder_is_explained",
+    "R30": "tests/lists/test_bulk.py::test_all_that_match_are_exported_in_the_order_of_the_list",
     "R33": "tests/outbox/test_webhooks.py::test_every_message_of_every_change_of_every_entry_is_stored",
     "R34": "tests/outbox/test_webhooks.py::test_one_event_sent_many_times_at_once_is_stored_once",
     "R35": "tests/outbox/test_webhooks.py::test_reports_in_every_order_end_where_the_furthest_one_says",
     "R36": "tests/documents/test_media_links.py::test_the_trash_ends_it",
-    "R45": "tests/database/test_schema.py::test_every_moment_has_a_time_zone",
-    "S51": "tests/whatsapp_bot/test_conversation.py::test_several_clients_on_one_phone_are_asked_apart",
-    "R30": "tests/database/test_conformance_reading.py::"
-           "test_more_rows_than_one_page_come_complete_each_once_and_in_order",
     "R37": "tests/monitoring/test_health_and_figures.py::"
            "test_without_its_database_the_portal_says_so_and_does_not_break",
+    "R40": "tests/staff/test_remembered_sessions.py::test_use_is_noted_once_a_minute_and_not_with_every_click",
+    "R41": "tests/clients/test_list_clients.py::test_the_list_asks_at_most_six_questions",
+    "R42": "tests/test_architecture.py::test_imports_point_down_and_stand_at_the_top",
+    "R43": "tests/outbox/test_deliver.py::test_one_key_is_one_message",
+    "R44": "tests/test_config.py::test_the_process_reads_its_settings_once",
+    "R45": "tests/database/test_schema.py::test_every_moment_has_a_time_zone",
+    "R46": "tests/test_inputs.py::test_a_refused_field_says_what_to_change",
     "R47": "tests/monitoring/test_health_and_figures.py::"
            "test_the_figures_have_the_parts_of_the_contract_and_count_this_request",
+    "R48": "tests/staff/test_remembered_sessions.py::test_a_session_that_lies_idle_ends_and_so_does_the_oldest_one",
+    "R49": "tests/staff/test_clerk_sign_in.py::test_a_stranger_with_an_account_at_clerk_waits_for_an_administrator",
     "D02": "tests/deploy/test_steps.py::test_every_requirement_is_pinned_and_the_promised_ones_are_there",
     "D04": "tests/deploy/test_nginx_site.py::test_the_site_loads_as_it_is_beside_debians_default_site",
     "D05": "tests/deploy/test_systemd_unit.py::test_the_exposure_stays_low",
-    "D09": "tests/monitoring/test_backups.py::test_a_restore_gives_the_same_rows_and_contents",
     "D06": "tests/deploy/test_gunicorn_config.py::test_gunicorn_knows_every_name_that_the_file_sets",
+    "D09": "tests/monitoring/test_backups.py::test_a_restore_gives_the_same_rows_and_contents",
 }
 
-NOTHING_TO_SHOW_YET = {
+NOTHING_CAN_SHOW = {
     "S34": "a matter of what is committed: reviewed, no program can tell a person from a made-up name",
     "S40": "a message goes to the client's stored address; the form has no field for another one",
     "S42": "there is no converter of files",
     "S48": "there is no setting for a pause that a colleague could enter",
-    "S49": "templates are made by nobody at run time",
-    "R02": "tasks run in processes that start them after the fork; tests of the task queue kill them",
-    "R05": "bulk jobs are one task for each item; tests of the areas jobs and renewals",
+    "S49": "templates are made by nobody at run time; colleagues edit the stored ones",
     "R07": "an e-mail task takes an id; there is no list of arguments to get wrong",
-    "R09": "results are rows; the cache is bounded (tests/cache/test_conformance.py)",
-    "R10": "each gateway has a time limit; tests of the gateways",
-    "R11": "tests of the task queue stop and kill its processes",
-    "R12": "state is in rows; there is none in a process",
-    "R25": "completing a pending policy keeps its row: nothing is copied (tests/policies/test_pending_policy.py)",
-    "R26": "tests/policies/test_renew_policy.py has the rivals",
-    "R27": "tests/policies/test_edit_policy.py: an edit is one transaction",
     "R31": "there is no workbook that every process writes",
     "R32": "there is no such report",
     "R39": "there are no claims yet",
-    "R40": "tests/staff/test_remembered_sessions.py: no write for a click",
-    "R41": "tests/clients/test_list_clients.py counts the questions of a page",
-    "R42": "no view calls a provider; tests/test_architecture.py",
-    "R43": "one key is one message (tests/outbox/test_deliver.py)",
-    "R44": "settings are read once, typed, and never emptied",
-    "R46": "tests/test_inputs.py, tests/policies/test_premium.py",
-    "R48": "an expired session is swept by the next sign-in (tests/staff/test_signing_in.py)",
-    "R49": "nobody becomes an administrator by being first",
     "D07": "sizes of pools are settings; benchmarks/database_pool.py",
-    "D08": "every setting is read by something: tests/test_config.py",
 }

@@ -150,7 +150,7 @@ def outage(server: RedisServer, seconds: int) -> list[str]:
         portal.start()
         portal.run("seed-demo")
         cookie = signed_in(portal)
-        command = ["wrk", "-t2", "-c50", f"-d{seconds}s", "--latency", "-H", f"Cookie: {cookie}",
+        command = ["wrk", "-t2", "-c50", f"-d{seconds}s", "--timeout", "10s", "--latency", "-H", f"Cookie: {cookie}",
                    f"{portal.url}/account"]
         before = measured(command)
         with meanwhile(server.kill):   # requests are in flight then
@@ -224,6 +224,7 @@ def measured(command: list[str]) -> tuple[float, float, int]:
     speed = re.search(r"Requests/sec:\s+([\d.]+)", printed)
     failed = sum(int(number) for number in re.findall(r"Non-2xx or 3xx responses: (\d+)", printed))
     for line in re.findall(r"Socket errors: (.+)", printed):
+        print(f"  {line}")
         failed += sum(int(number) for number in re.findall(r"\d+", line))
     unit = {"us": 0.001, "ms": 1.0, "s": 1000.0}
     return (float(speed[1]) if speed else 0.0, float(tail[1]) * unit[tail[2]] if tail else 0.0, failed)

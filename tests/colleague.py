@@ -83,6 +83,7 @@ class Colleague:
         # A kept connection may be closed by the server at the very moment it is used again; a browser then quietly
         # asks once more, this library does not.
         self._http.headers["Connection"] = "close"
+        self._http.headers["Referer"] = f"{url}/"   # as browsers do; over HTTPS a form is refused without it
         form = largest_form(self.get("/login").text)
         answer = self.send(form, email=email, password=password)
         assert answer.status_code == 303, f"{email} cannot sign in: {answer.status_code}"

@@ -2,7 +2,8 @@
 
 const page = document.querySelector("[data-clerk]")
 const part = (name) => page.querySelector(`[data-clerk-${name}]`)
-const here = location.pathname === "/login" ? location.href : "/login"
+// Without what stands behind a #: going there loads the page anew.
+const here = location.pathname === "/login" ? location.pathname + location.search : "/login"
 const TRIES = 3
 const WITHIN = 60000   // milliseconds: after so many tries in this time something sends the browser round in circles
 let busy = false

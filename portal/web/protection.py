@@ -32,6 +32,7 @@ SECURITY_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+_BY_KEY = tuple((name.lower(), (name, value)) for name, value in SECURITY_HEADERS.items())
 LARGEST_FORM = 16 * 1024 * 1024   # bytes of fields, files not counted; as nginx.conf allows
 LARGEST_PUBLIC_FORM = 1024 * 1024
 STRICT_TRANSPORT = "max-age=31536000; includeSubDomains"
@@ -146,8 +147,9 @@ def _limit_forms() -> None:
 
 
 def _protect(response: Response) -> Response:
-    for name, value in SECURITY_HEADERS.items():
-        response.headers.setdefault(name, value)
+    # One look at the answer's headers: setdefault would go through all of them for each name.
+    there = {name.lower() for name, _ in response.headers}
+    response.headers.extend([pair for key, pair in _BY_KEY if key not in there])
     if request.is_secure or current_app.config["APP_BASE_URL"].startswith("https:"):
         response.headers["Strict-Transport-Security"] = STRICT_TRANSPORT
     if "request_id" in g:

@@ -215,6 +215,8 @@ def test_an_address_alone_is_not_the_account_of_before(app, asha, known):
     assert browser.submit(f"/users/{before['user_id']}/clerk", {"version": version}).status_code == 303
     assert signed_in(app, "user_manager", "sess_m2").get("/account").status_code == 200
     assert "Signs in through Clerk." in browser.get(f"/users/{before['user_id']}").text
+    trail = execute_query("audit", filters={"record_type": "user", "record_id": str(before["user_id"])}).data
+    assert {"invited through Clerk", "signed in"} <= {row["action"] for row in trail}
 
 
 def test_an_address_that_clerk_has_not_confirmed_opens_no_account(app, known):

@@ -21,6 +21,7 @@ ELSEWHERE = {
     "staff.begin_two_step": "tests/staff", "staff.confirm_two_step": "tests/staff",
     "staff.sign_in_with_code": "tests/staff", "staff.renew_codes": "tests/staff",
     "staff.turn_off_two_step": "tests/staff", "staff.reset_two_step": "tests/staff",
+    "staff.exchange": "tests/staff", "staff.hear_clerk": "tests/staff", "staff.invite_through_clerk": "tests/staff",
 }  # fmt: skip
 OK = {"is_active": "on"}
 

@@ -15,6 +15,7 @@ import os
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -116,7 +117,7 @@ class DatabasePool:
         self._catalogue: Catalogue | None = None
         self._catalogue_read = 0.0
         self._replica_rests_until = 0.0
-        self._ids: dict[str, list[int]] = {}
+        self._ids: dict[str, deque[int]] = {}
 
     def execute_query(
         self,
@@ -146,12 +147,10 @@ class DatabasePool:
 
     def call_function(self, name: str, parameters: Mapping[str, Any] | None = None, *, read_only: bool = False) -> Any:
         """Calls a function of the schema. `read_only` promises that it changes nothing, so that it may be repeated."""
-        function = self._known(lambda catalogue: catalogue.function(name))
         given: dict[str, Any] = json_ready(parameters or {})
         if not all(key.isidentifier() for key in given):
             raise InvalidQuery(f"parameters of {name} are named by identifiers")
-        catalogue = self.catalogue()
-        return self._attempt(lambda backend, deadline: backend.call(function, given, catalogue, deadline), read_only)
+        return self._call(name, given, read_only)
 
     @contextlib.contextmanager
     def transaction(self, key: str | None = None) -> Iterator[Transaction]:
@@ -177,16 +176,18 @@ class DatabasePool:
     def new_ids(self, table: str, how_many: int) -> list[int]:
         """`how_many` numbers for new rows of `table`. Gaps are normal."""
         self._enter_process()
-        with self._lock:
-            waiting = self._ids.setdefault(table, [])
-            if len(waiting) >= how_many:
-                taken, self._ids[table] = waiting[:how_many], waiting[how_many:]
-                return taken
-        parameters = {"relation": table, "how_many": max(IDS_AT_ONCE, how_many)}
-        fresh: list[int] = self.call_function("take_ids", parameters, read_only=True)
-        with self._lock:
-            self._ids[table] += fresh[how_many:]
-        return fresh[:how_many]
+        waiting = self._ids.setdefault(table, deque())
+        taken: list[int] = []
+        while len(taken) < how_many:
+            try:
+                taken.append(waiting.popleft())
+            except IndexError:
+                missing = how_many - len(taken)
+                parameters = {"relation": table, "how_many": max(IDS_AT_ONCE, missing)}
+                fresh: list[int] = self.call_function("take_ids", parameters, read_only=True)
+                taken += fresh[:missing]
+                waiting.extend(fresh[missing:])
+        return taken
 
     def catalogue(self) -> Catalogue:
         """Tables, views and functions of the database, read once."""
@@ -321,8 +322,17 @@ class DatabasePool:
         self._apply(collected)
         return Result(change.rows, len(change.rows))
 
+    def _call(self, name: str, given: dict[str, Any], repeatable: bool) -> Any:
+        function = self._known(lambda catalogue: catalogue.function(name))
+        catalogue = self.catalogue()
+        return self._attempt(lambda backend, deadline: backend.call(function, given, catalogue, deadline), repeatable)
+
     def _apply(self, collected: Transaction) -> None:
         if not collected.changes:
+            return
+        if (shortcut := collected.shortcut()) is not None:
+            function, parameters = shortcut
+            collected.fill_in_alone(self._call(function, parameters, True))
             return
         text, key = collected.as_json(), collected.key
         collected.fill_in(self._attempt(lambda backend, deadline: backend.apply(text, key, deadline), True))

@@ -109,7 +109,8 @@ def enqueue(
     if runner is not None and runner.reserve(name):
         token = runner.next_token()
         change = tx.insert("tasks", {
-            **row, "state": "running", "attempts": 1, "worker_id": runner.worker, "lease_token": token})  # fmt: skip
+            **row, "state": "running", "attempts": 1, "worker_id": runner.worker, "lease_token": token,
+        }, alone="store_task")  # fmt: skip
         claimed = _claimed(row, token)
         began = time.monotonic()
 
@@ -122,7 +123,7 @@ def enqueue(
 
         tx.when_settled(hand_over)
     else:
-        tx.insert("tasks", row, returning=False)
+        tx.insert("tasks", row, returning=False, alone="store_task")
         tx.when_settled(_wake)
     return task_id
 

@@ -15,6 +15,7 @@ from infrastructure.catalogue import Catalogue, Relation, Row
 from infrastructure.errors import InvalidQuery
 from infrastructure.selection import AnyOf, json_ready, read_filters
 
+_encode = json.JSONEncoder(allow_nan=False).encode  # json.dumps makes one anew for each call that is not its default
 _WRITABLE = ("eq", "neq", "gt", "gte", "lt", "lte", "like", "ilike", "in", "is")
 
 
@@ -31,10 +32,18 @@ class Transaction:
 
     def __init__(self, catalogue: Catalogue, key: str | None = None) -> None:
         self._catalogue = catalogue
-        self.key = key or uuid.uuid4().hex
+        self._own_key = key
+        self._alone: str | None = None
         self.changes: list[Change] = []
         self._described: list[dict[str, Any]] = []
         self._afterwards: list[Callable[[bool], None]] = []
+
+    @property
+    def key(self) -> str:
+        """What a repetition is known by: the caller's key, or one that nobody else has."""
+        if self._own_key is None:
+            self._own_key = uuid.uuid4().hex
+        return self._own_key
 
     def when_settled(self, tell: Callable[[bool], None]) -> None:
         """Calls `tell` once at the end of the block: with True when everything was applied, with False when it was not
@@ -49,14 +58,31 @@ class Transaction:
             tell(applied)
 
     def insert(
-        self, table: str, rows: Mapping[str, Any] | Sequence[Mapping[str, Any]], *, returning: bool = True
+        self,
+        table: str,
+        rows: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        *,
+        returning: bool = True,
+        alone: str | None = None,
     ) -> Change:
         """Adds one row or many; rows of one call have the same columns.
 
-        `returning=False` leaves `rows` of the answer empty: for bulk and for rows that nobody looks at.
+        `returning=False` leaves `rows` of the answer empty: for bulk and for rows that nobody looks at. `alone` names a
+        function of the schema that stores the row sooner where it is the transaction's only write: its parameters are
+        the row's columns (JSON as text) without nulls, its answer is whether the row is there now, and called again it
+        does nothing more. Then `rows` holds the row as it was given.
         """
         described = {"op": "insert", **_rows(self._catalogue.table(table), rows)}
+        self._alone = alone
         return self._add(table, described if returning else {**described, "returning": False})
+
+    def shortcut(self) -> tuple[str, dict[str, Any]] | None:
+        """The function that takes the only write by itself, with its parameters; None where there is no such way."""
+        if self._alone is None or self._own_key is not None or len(self._described) != 1:
+            return None
+        row: dict[str, Any] = self._described[0]["rows"][0]
+        spelled = {k: _spelled(v) if isinstance(v, dict | list) else v for k, v in row.items() if v is not None}
+        return self._alone, spelled
 
     def upsert(
         self,
@@ -89,10 +115,11 @@ class Transaction:
 
     def as_json(self) -> str:
         """The changes as `apply_changes` reads them. Raises InvalidQuery for a value that JSON cannot hold."""
-        try:
-            return json.dumps(self._described, allow_nan=False)
-        except (TypeError, ValueError) as error:
-            raise InvalidQuery(f"a value cannot be stored: {error}") from error
+        return _spelled(self._described)
+
+    def fill_in_alone(self, stored: bool) -> None:
+        """Gives the only change its row, when that is there."""
+        self.changes[0].rows = self._described[0]["rows"] if stored else []
 
     def fill_in(self, applied: list[list[Row]]) -> None:
         """Gives each change the rows that the database answered for it."""
@@ -109,15 +136,24 @@ class Transaction:
         return change
 
 
+def _spelled(described: Any) -> str:
+    try:
+        return _encode(described)
+    except (TypeError, ValueError) as error:
+        raise InvalidQuery(f"a value cannot be stored: {error}") from error
+
+
 def _rows(relation: Relation, rows: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     many = [rows] if isinstance(rows, Mapping) else list(rows)
     if not many:
         return {"rows": []}
-    columns = {relation.require(name) for name in many[0]}
+    columns = many[0].keys()
+    for name in columns:
+        relation.require(name)
     if not columns:
         raise InvalidQuery(f"a row of {relation.name} must name at least one column")
     for row in many:
-        if set(row) != columns:
+        if row.keys() != columns:
             raise InvalidQuery(f"rows of one insert into {relation.name} must have the same columns")
     return {"rows": [json_ready(row) for row in many]}
 

@@ -12,6 +12,7 @@ from infrastructure.catalogue import Relation
 from infrastructure.errors import InvalidQuery
 
 OPERATORS = ("not_in", "not_is", "neq", "gte", "lte", "ilike", "like", "fts", "eq", "gt", "lt", "in", "is")
+_AS_THEY_ARE = frozenset((str, int, bool, float))
 _DIRECTIONS: tuple[list[str], ...] = ([], ["asc"], ["desc"])
 _NULLS: tuple[list[str], ...] = ([], ["nulls", "first"], ["nulls", "last"])
 
@@ -92,12 +93,17 @@ def plain_text(value: Any) -> str:
 
 def json_ready(value: Any) -> Any:
     """A value for JSON: decimals and moments become text, which PostgreSQL reads back without loss."""
+    if value is None or type(value) in _AS_THEY_ARE:
+        return value
     if isinstance(value, Decimal):
         return str(value)
     if isinstance(value, dt.date | dt.time):
         return _timely(value).isoformat()
     if isinstance(value, Mapping):
-        return {str(key): json_ready(item) for key, item in value.items()}
+        return {
+            str(key): item if item is None or type(item) in _AS_THEY_ARE else json_ready(item)
+            for key, item in value.items()
+        }
     if isinstance(value, list | tuple | set | frozenset):
         return [json_ready(item) for item in value]
     return value

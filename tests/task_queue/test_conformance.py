@@ -42,6 +42,24 @@ def test_a_task_exists_exactly_if_its_transaction_does(tried):
     assert tried.ran == {}
 
 
+def test_a_lone_task_whose_answer_was_lost_is_stored_once(tried):
+    name = tried.task()
+    with database_pool.transaction() as tx:
+        task_id = task_queue.enqueue(tx, name, what="once")
+        function, parameters = tx.shortcut()
+    assert database_pool.call_function(function, parameters) is True
+    assert parameters["task_id"] == task_id
+    with database_pool.transaction() as tx:
+        task_queue.enqueue(tx, name, what="not alone")
+        tx.upsert("settings", {"key": "beside a task", "value": 1})
+        assert tx.shortcut() is None
+    with database_pool.transaction(f"key {name}") as tx:
+        task_queue.enqueue(tx, name, what="by key")
+        assert tx.shortcut() is None
+    task_queue.run_due_tasks()
+    assert tried.ran == {"once": 1, "not alone": 1, "by key": 1}
+
+
 def test_many_tasks_are_stored_in_one_transaction(tried):
     name = tried.task()
     with database_pool.transaction() as tx:

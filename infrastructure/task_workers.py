@@ -62,6 +62,8 @@ class WorkerProcess:
         # The last claim got less than it asked for: no other is made before somebody wakes us.
         self._nothing_left = False
         self._told, self._woken, self._stopped = threading.Event(), threading.Event(), threading.Event()
+        self._claims_no_more = threading.Event()
+        self._claims_no_more.set()
         self._threads: list[threading.Thread] = []
         self._finisher: threading.Thread | None = None
         self.paused: frozenset[str] = frozenset()
@@ -91,7 +93,7 @@ class WorkerProcess:
             self._finisher.join(max(1.0, deadline - time.monotonic()))
         if self._listener is not None:
             self._listener.stop()
-        if not busy and self.worker:
+        if not busy and self.worker and not (self._finisher is not None and self._finisher.is_alive()):
             # A database that is away as well must not hold the process up: then its lock or its leases tell.
             last_word = partial(self._quietly, partial(self._store.leave, self.worker))
             leaving = threading.Thread(target=last_word, name="task-leaving", daemon=True)
@@ -176,7 +178,9 @@ class WorkerProcess:
                 if not self._write(group):
                     self._outcomes.extendleft(reversed(group))
                     time.sleep(1)
-            if self._stopped.is_set() and not self.buffer.busy() and not self._outcomes:
+            # A claim that is on its way may still bring tasks, which must be handed back.
+            over = self._stopped.is_set() and self._claims_no_more.is_set()
+            if over and not self.buffer.busy() and not self._outcomes:
                 return
 
     def _write(self, group: list[Outcome]) -> bool:
@@ -214,10 +218,19 @@ class WorkerProcess:
             self._due_at = min(self._due_at or float("inf"), time.monotonic() + soonest)
             self._woken.set()
 
+    def _claim_until_stopped(self) -> None:
+        try:
+            self._claim()
+        finally:
+            self._claims_no_more.set()
+            self._told.set()
+
     def _claim(self) -> None:
         undo: str | None = None
         while not self._stopped.is_set():
             self._woken.clear()
+            if self._stopped.is_set():
+                return
             wanted, complete = self.buffer.wanted()
             if not wanted:
                 self._woken.wait(POLL_ALONE)
@@ -249,8 +262,8 @@ class WorkerProcess:
     def _keep(self) -> None:
         if not self._join():
             return
-        claimer = threading.Thread(target=self._claim, name="task-claimer", daemon=True)
-        claimer.start()
+        self._claims_no_more.clear()
+        threading.Thread(target=self._claim_until_stopped, name="task-claimer", daemon=True).start()
         shortest = min((self._registry.declared[name].lease for name in self.buffer.names), default=60.0)
         every = min(TEND_ALONE, shortest / 4) if self._listener is None else TEND_WITH_LISTENER
         schedules_due = time.monotonic()

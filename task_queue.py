@@ -22,6 +22,7 @@ import database_pool
 from config import settings
 from database_pool import Transaction, transaction
 from infrastructure import task_rules
+from infrastructure.task_pace import ServerClock, Turn
 from infrastructure.task_rules import (
     HIGH,
     LOW,
@@ -38,16 +39,16 @@ from infrastructure.task_store import Claimed, TaskStore
 from infrastructure.task_workers import WorkerProcess, run_due
 
 __all__ = [
-    "HIGH", "LOW", "MEDIUM", "PermanentFailure", "Postpone", "RunningTask", "TaskQueue", "TemporaryFailure",
-    "current_task", "enqueue", "enqueue_many", "known_names", "knows", "name_requests_by", "pace", "run_due_tasks",
-    "schedule", "send_email_async", "send_whatsapp_async", "task", "task_queue",
+    "HIGH", "LOW", "MEDIUM", "PermanentFailure", "Postpone", "RunningTask", "TaskQueue", "TemporaryFailure", "Turn",
+    "come_near", "current_task", "enqueue", "enqueue_many", "known_names", "knows", "name_requests_by", "pace",
+    "run_due_tasks", "schedule", "send_email_async", "send_whatsapp_async", "take_turn", "task", "task_queue",
 ]  # fmt: skip
 
 SEND_WHATSAPP, SEND_EMAIL = "outbox.send_whatsapp", "outbox.send_email"
-PACE_SLICE = 0.5  # seconds between looks whether the process is stopping, for a task that waits for its turn
 Work = TypeVar("Work", bound=Callable[..., dict[str, Any] | None])
 
 _registry = Registry()
+_server_clock = ServerClock()
 _request_id: Callable[[], str | None] = lambda: None  # noqa: E731 - replaced by the web application
 
 
@@ -165,19 +166,35 @@ def current_task() -> RunningTask | None:
 
 
 def pace(bucket: str, *, per_second: float, burst: int = 1) -> None:
-    """Waits until it is this caller's turn in `bucket`, whose line all processes share.
+    """Waits until it is this caller's turn in `bucket`; see `take_turn`.
 
-    After a rest `burst` calls go at once, then `per_second`; so one second may see `burst` + `per_second` of them.
     Other tasks go on meanwhile. Raises Postpone when the process is about to stop: the task comes back elsewhere.
+    """
+    come_near(turn := take_turn(bucket, per_second=per_second, burst=burst))
+    turn.come()
+
+
+def take_turn(bucket: str, *, per_second: float, burst: int = 1) -> Turn:
+    """A place in the line of `bucket`, which all processes share. After a rest `burst` calls go at once, then
+    `per_second`, evenly; so one second may see `burst` + `per_second` of them, and one more of who comes a little late.
     """
     if per_second <= 0 or burst < 1:
         raise ValueError("a pace needs per_second above 0 and a burst of 1 or more")
-    turn = time.monotonic() + _store().take_turn(bucket, per_second, burst)
-    while (wait := turn - time.monotonic()) > 0:
-        runner = _runner()
-        if wait > PACE_SLICE and runner is not None and runner.stopping and current_task() is not None:
-            raise Postpone(until=dt.datetime.now(dt.UTC))
-        time.sleep(min(wait, PACE_SLICE))
+
+    def take() -> float:
+        asked = time.monotonic()
+        moment, turn = _store().reserve_turn(bucket, per_second, burst)
+        answered = time.monotonic()
+        _server_clock.learn(moment, asked, answered)
+        return answered if turn <= moment else _server_clock.here(turn)
+
+    return Turn(take, burst / per_second, _is_leaving)
+
+
+def come_near(turn: Turn, ahead: float = 0.0) -> None:
+    """Waits until `ahead` seconds before a turn. Raises Postpone when the process is about to stop."""
+    if not turn.come_near(ahead):
+        raise Postpone(until=dt.datetime.now(dt.UTC))
 
 
 def run_due_tasks() -> int:
@@ -284,6 +301,11 @@ _started = task_queue
 
 def _runner() -> WorkerProcess | None:
     return _started.runner
+
+
+def _is_leaving() -> bool:
+    runner = _runner()
+    return runner is not None and runner.stopping and current_task() is not None
 
 
 def _store() -> TaskStore:

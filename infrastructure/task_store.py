@@ -106,9 +106,10 @@ class TaskStore:
         """Removes finished tasks that nobody will ask for; how many."""
         return int(self._call("prune_tasks", read_only=True))
 
-    def take_turn(self, bucket: str, per_second: float, burst: int) -> float:
-        """Seconds until it is the caller's turn, counted over all processes."""
-        return float(self._call("take_turn", {"bucket": bucket, "per_second": per_second, "burst": burst}))
+    def reserve_turn(self, bucket: str, per_second: float, burst: int) -> tuple[float, float]:
+        """What the database's clock shows, and when by it the caller's turn is; counted over all processes."""
+        moment, turn = self._call("reserve_turn", {"bucket": bucket, "per_second": per_second, "burst": burst})
+        return float(moment), float(turn)
 
     def figures(self) -> dict[str, Any]:
         """See the SQL function `task_figures`."""

@@ -1,6 +1,9 @@
 """Worker processes die in the middle of their work: nothing is lost, nothing happens twice."""
 
 import random
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -12,8 +15,10 @@ import task_queue
 from config import Settings
 from database_pool import migrate, transaction
 from tests.conftest import point_portal_at, portal_settings
+from tests.database.colleagues import environment
+from tests.servers.portal import RunningPortal
 from tests.servers.postgres import PostgresServer
-from tests.task_queue.processes import Worker, count, make_records
+from tests.task_queue.processes import ROOT, Worker, count, make_records
 
 pytestmark = pytest.mark.slow
 TASKS = 1000
@@ -135,6 +140,79 @@ def test_a_worker_asked_to_stop_ends_what_runs_and_hands_back_the_rest(settings,
     wait_until(lambda: count(sql, OPEN) == 0, "the rest is not done")
     other.stop()
     check_each_happened_once(sql, 300)
+
+
+def visit(portal: RunningPortal, enough: Callable[[], bool]) -> None:
+    """Asks for a page again and again until it is enough."""
+    deadline = time.monotonic() + PATIENCE
+    while not enough():
+        assert time.monotonic() < deadline, portal.logs()[-3000:]
+        portal.is_healthy()
+
+
+def test_tasks_in_gunicorn_happen_once_through_recycled_processes_and_a_stop(settings, sql):
+    ask_for_work(sql, 400, seconds=0.1)
+    portal = RunningPortal(
+        workers=2, application="tests.task_queue.web_with_work:application", DATABASE_URL=settings.database_url or "",
+        TASK_WORKERS="4", WEB_MAX_REQUESTS="25", WEB_MAX_REQUESTS_JITTER="0", WEB_GRACEFUL_TIMEOUT="10")  # fmt: skip
+    ran = "select count(*) from test_ledger"
+    worked = "select count(*) from tasks where name = 'tests.work' and state = '{}'"
+    try:
+        portal.start()
+        seen: set[int] = set()
+
+        def recycled() -> bool:
+            seen.update(process.pid for process in portal.processes()[1:])
+            return len(seen) >= 5 and count(sql, ran) >= 40
+
+        visit(portal, recycled)
+        portal.stop()
+        left = count(sql, worked.format("queued"))
+        assert 0 < left < 360, "nothing was left to be stopped in"
+        assert count(sql, worked.format("done")) == count(sql, ran) == 400 - left
+        assert count(sql, worked.format("queued") + " and attempts = 0") == left
+        sql.execute("update tasks set payload = payload || '{\"seconds\": 0}' where name = 'tests.work'")
+        portal.start()
+        visit(portal, lambda: count(sql, worked.format("done")) == 400)
+    finally:
+        portal.remove()
+    assert count(sql, ran) == count(sql, "select count(distinct record_id) from test_ledger") == 400
+    assert count(sql, "select sum(rescues) + max(attempts) from tasks where name = 'tests.work'") == 1
+
+
+def test_the_command_runs_tasks_until_it_is_asked_to_stop_and_hands_back_the_rest(settings, sql):
+    with transaction() as tx:
+        task_queue.enqueue_many(tx, "outbox.send_whatsapp", [
+            {"phone": f"+9198{number:08d}", "message": "Your card is ready."} for number in range(300)])  # fmt: skip
+    command = [sys.executable, "-m", "flask", "--app", "app_multiuser", "work",
+               "--names", "outbox.send*", "--workers", "2"]  # fmt: skip
+    sent = "select count(*) from messages"
+    waiting = "select count(*) from tasks where state = 'queued' and attempts = 0"
+
+    def start() -> subprocess.Popen[str]:
+        return subprocess.Popen(command, cwd=ROOT, env=environment(settings), text=True, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE)  # fmt: skip
+
+    first, second = start(), None
+    try:
+        wait_until(lambda: count(sql, sent) >= 5, "the command runs nothing")
+        first.send_signal(signal.SIGTERM)
+        said, complaints = first.communicate(timeout=60)
+        assert first.returncode == 0, complaints[-3000:]
+        assert "Running 2 kinds of tasks, 2 at once" in said and said.endswith("Stopped.\n")
+        assert 5 <= (done := count(sql, sent)) < 300 and count(sql, RUNNING) == 0
+        # Each message asked for its own delivery, which is not this command's.
+        assert count(sql, waiting + " and name = 'outbox.send_whatsapp'") == 300 - done
+        assert count(sql, waiting + " and name = 'outbox.deliver'") == done
+        second = start()
+        wait_until(lambda: count(sql, "select count(*) from tasks where state = 'done'") == 300, "the rest is not done")
+        second.send_signal(signal.SIGTERM)
+        second.communicate(timeout=60)
+    finally:
+        for process in (first, second):
+            if process is not None:
+                process.kill()
+    assert count(sql, sent) == count(sql, "select count(distinct recipient) from messages") == 300
 
 
 def test_a_schedule_fires_once_however_many_processes_run(settings, sql):

@@ -46,9 +46,9 @@ def test_a_lone_task_whose_answer_was_lost_is_stored_once(tried):
     name = tried.task()
     with database_pool.transaction() as tx:
         task_id = task_queue.enqueue(tx, name, what="once")
-        function, parameters = tx.shortcut()
-    assert database_pool.call_function(function, parameters) is True
-    assert parameters["task_id"] == task_id
+        shortcut = tx.shortcut()
+    assert shortcut is not None and shortcut[1]["task_id"] == task_id
+    assert database_pool.call_function(*shortcut) is True
     with database_pool.transaction() as tx:
         task_queue.enqueue(tx, name, what="not alone")
         tx.upsert("settings", {"key": "beside a task", "value": 1})

@@ -47,7 +47,7 @@ def test_the_quickest_answer_tells_what_the_databases_clock_shows():
 def test_who_comes_too_late_takes_another_place(clock, late, came_at, places):
     time = clock(late)
     free = iter((101.0, 102.0, 103.0))
-    taken = []
+    taken: list[float] = []
 
     def take() -> float:
         taken.append(next(free))
@@ -74,7 +74,7 @@ def test_nobody_waits_long_in_a_process_that_leaves(clock):
 
 def test_a_process_that_is_always_late_goes_on_all_the_same(clock):
     time = clock(*[1.0] * 9)
-    taken = []
+    taken: list[float] = []
 
     def take() -> float:
         taken.append(time.now + 0.1)

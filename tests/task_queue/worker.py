@@ -1,7 +1,6 @@
 """A worker process for tests: runs the tasks declared here until SIGTERM. `python -m tests.task_queue.worker gevent 4`.
 
-`tests.work` has its effect the way a real task does: it looks at its record, and changes it together with what follows
-from it in one transaction, by a guarded update. `tests.tick` notes each run, and is on a schedule.
+`tests.tick` notes each run, and is on a schedule.
 """
 
 import sys
@@ -17,19 +16,9 @@ import time
 
 import database_pool
 import task_queue
+from tests.task_queue.effects import work
 
-
-@task_queue.task("tests.work")
-def work(record_id: int, seconds: float = 0.0) -> None:
-    """Takes its time, then moves the record from waiting to done and writes one line into the ledger."""
-    found = database_pool.execute_query("test_records", filters={"record_id_eq": record_id}).data[0]
-    if found["state"] == "done":
-        return
-    time.sleep(seconds)
-    with database_pool.transaction() as tx:
-        still_waiting = {"record_id_eq": record_id, "state_eq": "waiting"}
-        tx.update("test_records", {"state": "done"}, filters=still_waiting, expect=1)
-        tx.insert("test_ledger", {"record_id": record_id})
+__all__ = ["main", "tick", "work"]
 
 
 @task_queue.task("tests.tick")

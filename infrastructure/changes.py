@@ -81,7 +81,7 @@ class Transaction:
         if self._alone is None or self._own_key is not None or len(self._described) != 1:
             return None
         row: dict[str, Any] = self._described[0]["rows"][0]
-        spelled = {k: _spelled(v) if isinstance(v, dict | list) else v for k, v in row.items() if v is not None}
+        spelled = {k: _spelled(v) if type(v) in (dict, list) else v for k, v in row.items() if v is not None}
         return self._alone, spelled
 
     def upsert(
@@ -148,8 +148,9 @@ def _rows(relation: Relation, rows: Mapping[str, Any] | Sequence[Mapping[str, An
     if not many:
         return {"rows": []}
     columns = many[0].keys()
-    for name in columns:
-        relation.require(name)
+    if not columns <= relation.columns.keys():
+        for name in columns:
+            relation.require(name)
     if not columns:
         raise InvalidQuery(f"a row of {relation.name} must name at least one column")
     for row in many:

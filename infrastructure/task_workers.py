@@ -271,6 +271,8 @@ class WorkerProcess:
         while self.buffer.held() or not self._stopped.is_set():
             if self._stopped.wait(every):
                 time.sleep(every)  # what still runs keeps its lease until its end
+                if not self.buffer.held():
+                    return  # the database may be closed by now: asking would open it again
             self._quietly(self._tend)
             if self._stopped.is_set():
                 continue

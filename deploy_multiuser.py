@@ -3,6 +3,7 @@
     python3 deploy_multiuser.py --start [--demo]     set up what is missing and run the portal
     python3 deploy_multiuser.py                      set up only
     python3 deploy_multiuser.py --check              look, change nothing
+    python3 deploy_multiuser.py --upgrade [--to v2]  backup, newer code, migrations, reload without a pause
     python3 deploy_multiuser.py --test               install what the tests need and run all of them
 
 Every step can be repeated: what is right already stays as it is.
@@ -22,7 +23,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from deployment import environment, files, serving, system_packages
+from deployment import environment, files, precompress, serving, system_packages, upgrading
 from deployment.plan import ROOT, Plan
 from deployment.report import Report, run
 
@@ -35,12 +36,17 @@ def main(arguments: list[str]) -> int:
     before = files.remembered(ROOT)
     plan = Plan(root=ROOT, venv=options.venv or ROOT / "venv", port=options.port,
                 app_dir=options.app_dir or Path(before.get("app_dir", ROOT)),
-                domain=options.domain or before.get("domain"), user=options.user or before.get("user", "portal"))
+                domain=options.domain or before.get("domain"), user=options.user or before.get("user", "portal"),
+                servers=tuple(options.servers or before.get("servers", "").split()))
     report = Report(dry_run=options.dry_run)
     if options.test:
         return test(plan, report, options.pytest)
     if options.check:
         return check(plan, report)
+    if options.upgrade:
+        return upgrading.upgrade(plan, report, version=options.to, options=_kept_options(options))
+    if options.reload:
+        return upgrading.reload(plan, report)
     found = set_up(plan, report)
     if report.failed:
         report.title("Not ready. Follow the lines marked ✗ and run this again.")
@@ -67,6 +73,7 @@ def set_up(plan: Plan, report: Report) -> dict[str, Any] | None:
     if found is not None and not report.failed:
         report.title("Files for this machine")
         files.write_files(plan, report, _upstream(found["web_bind"]))
+        precompress.pack_static_files(plan, report)
     return found
 
 
@@ -145,13 +152,18 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--start", action="store_true", help="set up what is missing, then run the portal")
     what.add_argument("--check", action="store_true", help="check the environment, the settings and the services only")
+    what.add_argument("--upgrade", action="store_true", help="bring in a newer version while the portal serves")
+    what.add_argument("--reload", action="store_true", help="let the running portal begin anew with the code and .env")
     what.add_argument("--test", action="store_true", help="install what the tests need and run them all")
     parser.add_argument("--demo", action="store_true", help="with --start: fill an empty portal with a made-up agency")
     parser.add_argument("--demo-clients", type=int, metavar="N", help="how many clients the made-up agency has")
+    parser.add_argument("--to", type=_version, metavar="VERSION", help="with --upgrade: this tag or commit")
     parser.add_argument("--port", type=_port, help="TCP port instead of the setting PORT (5050)")
-    parser.add_argument("--domain", type=_domain, help="name in deploy/nginx.conf; remembered, as are these two:")
+    parser.add_argument("--domain", type=_domain, help="name in deploy/nginx.conf; remembered, as are these three:")
     parser.add_argument("--app-dir", type=_folder, help="where the portal lies on the server, for the generated files")
     parser.add_argument("--user", type=_user, help="whom the systemd unit runs as (portal)")
+    parser.add_argument("--server", dest="servers", action="append", type=_server, metavar="HOST:PORT",
+                        help="another machine with the portal, for nginx; may be given several times")
     parser.add_argument("--venv", type=lambda text: Path(text).absolute(), help="this Python environment, not venv/")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done")
     parser.add_argument("pytest", nargs="*", metavar="-- OPTIONS", help="with --test: options for pytest")
@@ -159,6 +171,17 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     if options.pytest and not options.test:
         parser.error(f"unknown: {' '.join(options.pytest)}")
     return options
+
+
+def _kept_options(options: argparse.Namespace) -> list[str]:
+    return [*(["--venv", str(options.venv)] if options.venv else []),
+            *(["--port", str(options.port)] if options.port else [])]
+
+
+def _version(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}", text):
+        raise argparse.ArgumentTypeError("write a tag or a commit")
+    return text
 
 
 def _port(text: str) -> int:
@@ -177,6 +200,13 @@ def _folder(text: str) -> Path:
     if not re.fullmatch(r"/[A-Za-z0-9._/-]+", text):
         raise argparse.ArgumentTypeError("write an absolute path of letters, digits and . _ - /")
     return Path(text)
+
+
+def _server(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if not re.fullmatch(r"[A-Za-z0-9.-]{1,253}|\[[0-9a-fA-F:]+\]", host) or not port.isdecimal():
+        raise argparse.ArgumentTypeError("write HOST:PORT, for example 10.0.0.12:5050")
+    return f"{host}:{_port(port)}"
 
 
 def _user(text: str) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import quote
 
 import gevent
+from gunicorn import systemd
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 from gunicorn.workers.ggevent import GeventWorker
@@ -32,6 +33,7 @@ from portal.web import reads
 from portal.web.logs import KEPT_FILES, LARGEST_FILE, SharedRotatingFile
 from task_queue import task_queue
 
+_predecessor = 0  # the master that this one was started by with USR2
 LAST_WRITES = 3.0  # seconds of the graceful timeout kept for writing what became of tasks, before the master kills
 QUICK_END = 2.0  # seconds that running tasks have when somebody wants the portal gone at once
 
@@ -173,6 +175,8 @@ def on_starting(server: Arbiter) -> None:
     """The master starts the embedded database and applies migrations, once, before any worker asks for data."""
     from portal import measures  # chooses by PROMETHEUS_MULTIPROC_DIR, set above
 
+    global _predecessor  # noqa: PLW0603 - known to the workers that are forked off
+    _predecessor = server.master_pid
     measures.clear_the_dead(_counts)
     applied = start_database()
     if applied:
@@ -184,6 +188,11 @@ def on_starting(server: Arbiter) -> None:
         sys.exit(str(error))
     finally:
         close_database()   # no worker inherits a connection
+
+
+def when_ready(server: Arbiter) -> None:
+    """After USR2 systemd learns that this is the main process now (the unit has NotifyAccess=all)."""
+    systemd.sd_notify(f"MAINPID={os.getpid()}", server.log)
 
 
 def pre_fork(server: Arbiter, worker: FairGeventWorker) -> None:
@@ -199,6 +208,9 @@ def post_worker_init(worker: FairGeventWorker) -> None:
     measures.take_place(worker.place)
     measures.start_reporting()
     task_queue.start()
+    if _predecessor and worker.place == 1:
+        # USR2 is all that a rolling restart takes: the old master lets its requests in flight finish and goes.
+        os.kill(_predecessor, signal.SIGTERM)
 
 
 def worker_exit(server: Arbiter, worker: FairGeventWorker) -> None:

@@ -2,6 +2,7 @@
 
     python -m deployment.inspection            as at every start: applies migrations too
     python -m deployment.inspection --look     changes nothing
+    python -m deployment.inspection --where    reads the settings alone
 
 The last line of the output is JSON for deploy_multiuser.py: {"problems": [...]} or {"web_bind", "port", "address",
 "data_dir", "log_dir", "advice", "services": [{"name", "state": "right" | "unused" | "failed", "text", "cure"}]}.
@@ -32,12 +33,15 @@ CHECK_REDIS = "Check REDIS_URL and that Redis runs, or remove it."
 
 
 def main(arguments: list[str]) -> int:
-    look = arguments == ["--look"]
+    look = arguments in (["--look"], ["--where"])
     try:
         chosen = load_settings(make_secret_key=not look)
     except ConfigurationError as error:
         print(json.dumps({"problems": error.problems}))
         return 1
+    if arguments == ["--where"]:
+        print(json.dumps({"web_bind": chosen.web_bind, "data_dir": str(chosen.data_dir)}))
+        return 0
     use_settings(chosen)
     services = [_database(chosen, look=look), *_redis(chosen), *_mail(chosen), *_drive(chosen),
                 *_providers(chosen)]

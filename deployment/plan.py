@@ -12,7 +12,7 @@ ON_WINDOWS = sys.platform == "win32"
 
 @dataclass(frozen=True)
 class Plan:
-    """The choices of one run. `app_dir`, `domain` and `user` only fill the generated files."""
+    """The choices of one run. `app_dir`, `domain`, `user` and `servers` only fill the generated files."""
 
     root: Path
     venv: Path
@@ -20,6 +20,7 @@ class Plan:
     domain: str | None
     user: str
     port: int | None
+    servers: tuple[str, ...] = ()   # further machines with the portal, "host:port", for nginx
 
     @property
     def programs(self) -> Path:

@@ -21,6 +21,9 @@ FOR_TESTS = {
     "fonts-noto-core": "/usr/share/fonts/truetype/noto/NotoSans-Regular.ttf",
     "nodejs": "node",
     "npm": "npm",
+    "systemd": "systemd-analyze",
+    "slowhttptest": "slowhttptest",
+    "logrotate": "logrotate",
 }
 NODE_PACKAGES = "tests/servers"
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 import config
 import database_pool
 from batch_file_operations import batch_file_manager
-from portal import audit, demo
+from portal import audit, demo, measures
 from portal.documents import queries as documents
 from portal.documents import service as service_of_documents
 from portal.documents.words import STORES
@@ -209,6 +209,7 @@ def work(names: tuple[str, ...], workers: int | None) -> None:
         signal.signal(number, lambda *_: asked_to_stop.set())
     queue = TaskQueue(workers or config.settings().task_workers or DEFAULT_WORKERS)
     queue.start(names or None)
+    measures.start_reporting()
     click.echo(f"Running {len(met)} kinds of tasks, {queue.max_workers} at once (Ctrl-C stops).")
     asked_to_stop.wait()
     ended = queue.stop(config.settings().web_graceful_timeout)

@@ -1,6 +1,7 @@
 """nginx.conf: a site that loads as it is, and what nginx then lets through, overwrites, limits and keeps to itself."""
 
 import datetime
+import gzip
 import http.client
 import http.server
 import json
@@ -8,6 +9,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -72,6 +74,7 @@ class Nginx:
             site = site.replace(f"    listen [::]:{port} ssl http2;\n", "")
         (self.folder / "site.conf").write_text(site)
         (self.folder / "nginx.conf").write_text(MAIN.format(folder=self.folder))
+        self.static: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     def test(self) -> subprocess.CompletedProcess[str]:
@@ -148,6 +151,7 @@ def nginx(echo):
     folder = _static_folder()
     site = (ROOT / "nginx.conf").read_text().replace("/opt/insurance-portal", str(folder))
     running = Nginx(site, echo, free_port(), free_port())
+    running.static = folder
     running.start()
     yield running
     running.remove()
@@ -162,6 +166,43 @@ def test_the_site_loads_as_it_is_beside_debians_default_site(echo):
     tried.remove()
     assert result.returncode == 0, result.stderr
     assert "warn" not in result.stderr
+
+
+@pytest.mark.parametrize("given", [
+    {}, {"domain": DOMAIN}, {"domain": DOMAIN, "servers": ("10.0.0.2:5050", "10.0.0.3:5050")},
+])  # fmt: skip
+def test_gixy_finds_nothing(given, certificate, tmp_path):
+    gixy = Path(sys.executable).with_name("gixy")
+    if not gixy.exists():
+        pytest.skip("gixy-ng is not installed (requirements_test.txt)")
+    (tmp_path / "site.conf").write_text(
+        files.nginx_site((ROOT / "nginx.conf").read_text(), _plan(**given), "127.0.0.1:5050"))
+    main = "worker_rlimit_nofile 2048;\n" + MAIN.replace("include /etc/nginx/mime.types;", "")
+    (tmp_path / "nginx.conf").write_text(main.format(folder=tmp_path))
+    # The site must not take the place of Debian's default server, which has that flag.
+    command = [str(gixy), "--skips", "default_server_flag", str(tmp_path / "nginx.conf")]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert told.returncode == 0, told.stdout
+
+
+def test_several_servers_stand_behind_one_nginx(run, echo):
+    away = free_port()
+    site = files.nginx_site((ROOT / "nginx.conf").read_text(), _plan(servers=(f"127.0.0.1:{away}",)), "127.0.0.1:5050")
+    assert f"server 127.0.0.1:{away} max_fails=2 fail_timeout=5s;" in site
+    running = run(site)
+    # One of the two is down; nobody notices.
+    assert [running.ask("/")[0] for _ in range(10)] == [200] * 10
+
+
+def test_packed_static_files_are_sent_as_they_are(nginx):
+    assert nginx.static is not None
+    packed = nginx.static / "static" / "css" / "app.css.gz"
+    packed.write_bytes(gzip.compress(b"body { margin: 1px }"))
+    packed.chmod(0o644)
+    status, headers, body = nginx.ask("/static/css/app.css", Accept_Encoding="gzip")
+    packed.unlink()
+    assert (status, headers["Content-Encoding"], gzip.decompress(body)) == (200, "gzip", b"body { margin: 1px }")
+    assert nginx.ask("/static/css/app.css")[2] == b"body { margin: 0 }"
 
 
 def test_every_name_of_the_machine_leads_to_the_portal(nginx):

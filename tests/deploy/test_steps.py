@@ -1,19 +1,22 @@
 """deploy_multiuser.py step by step: what it makes, what it leaves alone, and how it says what is wrong."""
 
-import json
+import gzip
 import http.server
+import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
+import psutil
 import pytest
 
 import deploy_multiuser
-from deployment import environment, files, serving, system_packages
+from deployment import environment, files, precompress, serving, system_packages
 from deployment.plan import Plan
 from deployment.report import Report
 from tests.servers.processes import end_process, free_port, remove_folder, server_folder, wait_for
@@ -59,9 +62,8 @@ def _files(folder: Path) -> dict[str, bytes]:
 def test_set_up_twice_changes_nothing_the_second_time(portal, capsys):
     assert deploy_multiuser.main(["--venv", str(VENV), "--domain", "portal.example.com", "--user", "agency"]) == 0
     first = _files(portal)
-    assert {"start_multiuser.sh", "start_multiuser.bat", "deploy/nginx.conf", "deploy/insurance-portal.service"} <= set(
-        first
-    )
+    assert {"start_multiuser.sh", "start_multiuser.bat", "deploy/nginx.conf", "deploy/insurance-portal.service",
+            "deploy/insurance-portal-worker.service", "deploy/insurance-portal.logrotate"} <= set(first)
     assert "server_name portal.example.com;" in first["deploy/nginx.conf"].decode()
     capsys.readouterr()
     # Without the options: what was chosen before stays chosen.
@@ -89,10 +91,68 @@ def test_the_start_script_is_valid_and_the_windows_one_has_its_line_ends(portal)
     script = portal / "start_multiuser.sh"
     assert subprocess.run(["sh", "-n", str(script)]).returncode == 0
     assert script.stat().st_mode & 0o111
-    assert 'exec "venv/bin/gunicorn" -c gunicorn_config.py wsgi:application "$@"' in script.read_text()
+    assert '|| exec "venv/bin/gunicorn" -c gunicorn_config.py wsgi:application "$@"' in script.read_text()
     windows = (portal / "start_multiuser.bat").read_bytes()
     assert b'"venv\\Scripts\\python.exe" app_multiuser.py %*\r\n' in windows
     assert windows.count(b"\n") == windows.count(b"\r\n")
+
+
+def test_static_files_are_packed_once_and_again_when_they_change(portal):
+    script = portal / "static" / "js" / "app.js"
+    script.parent.mkdir(parents=True)
+    script.write_text("let a = 1\n" * 100)
+    (portal / "static" / "small.css").write_text("a {}")
+    for content in ("let a = 1\n" * 100, "let b = 2\n" * 100):
+        script.write_text(content)
+        precompress.pack_static_files(_plan(portal), Report())
+        assert gzip.decompress(script.with_name("app.js.gz").read_bytes()).decode() == content
+    kept = script.with_name("app.js.gz").stat().st_ino
+    precompress.pack_static_files(_plan(portal), Report())
+    assert script.with_name("app.js.gz").stat().st_ino == kept
+    script.unlink()
+    precompress.pack_static_files(_plan(portal), Report())
+    assert list((portal / "static").rglob("*.gz")) == []
+
+
+def test_the_start_script_brings_back_what_was_killed_and_ends_when_asked(portal):
+    program = portal / "venv" / "bin" / "gunicorn"
+    program.parent.mkdir(parents=True)
+    program.write_text('#!/bin/sh\necho $$ >> runs\ntrap "exit 0" TERM\nwhile :; do sleep 0.1; done\n')
+    program.chmod(0o755)
+    files.write_files(_plan(portal, venv=portal / "venv"), Report(), "127.0.0.1:5050")
+    runs = portal / "runs"
+
+    def begun() -> list[int]:
+        return [int(line) for line in runs.read_text().split()] if runs.exists() else []
+
+    keeper = subprocess.Popen(["sh", str(portal / "start_multiuser.sh"), "--keep"], stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: len(begun()) == 1, "the start", process=keeper)
+        os.kill(begun()[0], signal.SIGKILL)
+        wait_for(lambda: len(begun()) == 2, "the second start", process=keeper)
+        keeper.terminate()
+        assert keeper.wait(10) == 0
+        assert not psutil.pid_exists(begun()[1])
+    finally:
+        keeper.kill()
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_an_upgrade_tells_what_it_would_do_and_refuses_a_folder_with_changes(portal, capsys):
+    def git(*arguments: str) -> None:
+        names = ["-c", "user.name=a", "-c", "user.email=a@example.in"]
+        subprocess.run(["git", *names, *arguments], cwd=portal, check=True, capture_output=True)
+
+    git("init")
+    git("add", "nginx.conf")
+    git("commit", "-m", "one")
+    assert deploy_multiuser.main(["--upgrade", "--to", "v2", "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    for step in ("would make a backup", "would git fetch --tags", "would git checkout --quiet v2"):
+        assert step in said
+    (portal / "nginx.conf").write_text("changed")
+    assert deploy_multiuser.main(["--upgrade"]) == 1
+    assert "no clean checkout" in capsys.readouterr().out
 
 
 def test_a_template_that_lost_a_place_to_fill_is_noticed():
@@ -139,7 +199,8 @@ def test_packages_that_cannot_be_installed_are_tried_again_next_time(tmp_path, m
     [
         ["--port", "0"], ["--port", "70000"], ["--port", "x"], ["--domain", "https://portal.example.com"],
         ["--domain", "portal example"], ["--domain", "localhost"], ["--app-dir", "relative"], ["--app-dir", "/opt/a b"],
-        ["--app-dir", "/opt/a;rm"], ["--user", "a b"], ["--user", "Root"], ["--start", "--test"], ["something"],
+        ["--app-dir", "/opt/a;rm"],
+        ["--server", "10.0.0.2"], ["--server", "a b:80"], ["--upgrade", "--to", "-x"], ["--user", "a b"], ["--user", "Root"], ["--start", "--test"], ["something"],
     ],
 )  # fmt: skip
 def test_options_that_cannot_be_meant_are_refused(arguments, capsys):

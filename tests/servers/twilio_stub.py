@@ -4,8 +4,8 @@
     stub.start()
     stub.accepted            # what a real provider would have sent on to phones, in order
 
-`python -m tests.servers.twilio_stub PORT LATENCY` runs one in a process of its own, which prints a line per message:
-the monotonic second it came in, and its recipient.
+`python -m tests.servers.twilio_stub PORT LATENCY [BUSY DROPPED]` runs one in a process of its own, which prints a line
+per message: the monotonic second it came in, and its recipient.
 """
 
 import base64
@@ -182,15 +182,15 @@ def signature(url: str, fields: dict[str, str], token: str = TOKEN) -> str:
     return str(RequestValidator(token).compute_signature(url, fields))
 
 
-def main(port: int, latency: float) -> None:
+def main(port: int, latency: float, busy: float = 0.0, dropped: float = 0.0) -> None:
     def tell(message: Message) -> None:
         sys.stdout.write(f"{message.at:.4f} {message.fields['To']}\n")
         sys.stdout.flush()
 
-    stub = TwilioStub(latency=latency, on_message=tell)
+    stub = TwilioStub(latency=latency, busy=busy, dropped=dropped, on_message=tell)
     stub.start(port)
     threading.Event().wait()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), float(sys.argv[2]))
+    main(int(sys.argv[1]), *map(float, sys.argv[2:]))

@@ -1,0 +1,174 @@
+"""What colleagues do all day, for locust: benchmarks/load.py starts it against a portal behind nginx.
+
+500 of them read (80 of 100 clicks), search, edit, and upload now and then; 250 more upload at the same moment, once a
+minute. Whatever is no answer of success counts as a failure; nothing is tried again.
+"""
+
+import json
+import os
+import random
+import re
+import time
+from http.cookiejar import Cookie
+from pathlib import Path
+from typing import Any, ClassVar
+
+from locust import FastHttpUser, between, events, task
+
+from tests.colleague import largest_form
+
+TOLD: dict[str, Any] = json.loads(Path(os.environ["LOAD_FACTS"]).read_text())
+TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
+WORDS = ("mehta", "98200", "MH 02", "kavita iy", "5417", "patel 2026", "zzzz", "shah", "iyer", "GJ 01")
+PDF = bytes.fromhex(TOLD["pdf"])
+NUMBERS = iter(range(10**9))
+
+
+@events.spawning_complete.add_listener
+def _begin(**_: object) -> None:
+    Path(TOLD["begun"]).write_text(str(time.time()))
+
+
+def cookie(name: str, value: str) -> Cookie:
+    """What the browser holds after signing in."""
+    return Cookie(0, name, value, None, False, "127.0.0.1", True, False, "/", True, False, None, False, None, None, {})
+
+
+class SignedIn(FastHttpUser):
+    """Somebody with a session of their own."""
+
+    abstract = True
+    network_timeout = connection_timeout = 60.0
+    number = 0
+    _token = ""
+
+    def on_start(self) -> None:
+        """With a session that exists already: 750 people do not sign in at one moment, and the portal would slow it."""
+        self.client.cookiejar.set_cookie(cookie("session", TOLD["cookies"][self.number]))
+        found = TOKEN.search(self.client.get("/account", name="begin").text)
+        assert found, "no session"
+        self._token = found[1]
+
+    def see(self, path: str, name: str) -> Any:
+        """A page; a redirect is none."""
+        with self.client.get(path, name=name, allow_redirects=False, catch_response=True) as answer:
+            if answer.status_code != 200:
+                answer.failure(f"{name}: {answer.status_code}")
+            return answer
+
+    def upload(self, client_id: str, name: str) -> None:
+        """One small PDF that is unlike all others."""
+        line = "portalload" + str(next(NUMBERS))
+        content = PDF + f"% {line} {time.time_ns()}\n".encode()
+        body = b"".join((
+            f'--{line}\r\nContent-Disposition: form-data; name="client_id"\r\n\r\n{client_id}\r\n'.encode(),
+            f'--{line}\r\nContent-Disposition: form-data; name="files"; filename="paper.pdf"\r\n'
+            "Content-Type: application/pdf\r\n\r\n".encode(), content, f"\r\n--{line}--\r\n".encode()))
+        headers = {"X-CSRFToken": self._token, "Sec-Fetch-Site": "same-origin",
+                   "Content-Type": f"multipart/form-data; boundary={line}"}
+        with self.client.post("/api/files/batch-upload", data=body, headers=headers, name=name,
+                              catch_response=True) as answer:
+            if answer.status_code != 202:
+                answer.failure(f"{name}: {answer.status_code} {answer.text[:200]}")
+
+
+class Colleague(SignedIn):
+    """80 of 100 clicks read, 8 search, 7 edit, 5 upload."""
+
+    fixed_count = TOLD["users"]
+    wait_time = between(*TOLD["pause"])
+    _taken: ClassVar[list[int]] = []
+
+    def __init__(self, environment: Any) -> None:
+        super().__init__(environment)
+        self.number = len(self._taken) % TOLD["users"]
+        self._taken.append(self.number)
+        self.mine = TOLD["clients"][self.number::TOLD["users"]] or TOLD["clients"]
+
+    @task(14)
+    def today(self) -> None:
+        self.see("/", "today")
+
+    @task(16)
+    def clients(self) -> None:
+        self.see("/clients", "clients")
+
+    @task(18)
+    def client(self) -> None:
+        self.see(f"/clients/{random.choice(TOLD['clients'])}", "a client")
+
+    @task(12)
+    def policies(self) -> None:
+        self.see("/policies", "policies")
+
+    @task(14)
+    def policy(self) -> None:
+        self.see(f"/policies/{random.choice(TOLD['policies'])}", "a policy")
+
+    @task(4)
+    def renewals(self) -> None:
+        self.see("/renewals", "renewals")
+
+    @task(2)
+    def messages(self) -> None:
+        self.see("/messages", "messages")
+
+    @task(4)
+    def search(self) -> None:
+        self.see(f"/search?q={random.choice(WORDS).replace(' ', '+')}", "search")
+
+    @task(4)
+    def palette(self) -> None:
+        self.see(f"/search/palette?q={random.choice(WORDS).replace(' ', '+')}", "palette")
+
+    @task(7)
+    def edit(self) -> None:
+        client_id = random.choice(self.mine)
+        page = self.see(f"/clients/{client_id}/edit", "edit: form")
+        if page.status_code != 200:
+            return
+        fields = _filled(page.text)
+        fields["notes"] = f"Called at {time.time():.0f}"
+        with self.client.post(f"/clients/{client_id}/edit", data=fields, name="edit: save", allow_redirects=False,
+                              catch_response=True) as answer:
+            if answer.status_code != 303:
+                answer.failure(f"edit: {answer.status_code}")
+
+    @task(5)
+    def paper(self) -> None:
+        self.upload(random.choice(self.mine), "upload")
+
+
+class Scanner(SignedIn):
+    """All of them upload at the same moment, at each full minute."""
+
+    fixed_count = TOLD["scanners"]
+
+    def wait_time(self) -> float:
+        return 60 - time.time() % 60
+
+    @task
+    def scan(self) -> None:
+        if time.time() % 60 < 5:   # not at the moment at which this one happened to begin
+            self.upload(random.choice(TOLD["clients"]), "upload at once")
+
+
+class Manager(SignedIn):
+    """Sends the reminders of two hundred policies, each half minute."""
+
+    fixed_count = 1
+    wait_time = between(25, 30)
+
+    @task
+    def remind(self) -> None:
+        chosen = random.sample(TOLD["policies"], min(200, len(TOLD["policies"])))
+        headers = {"X-CSRFToken": self._token, "Sec-Fetch-Site": "same-origin"}
+        with self.client.post("/api/bulk/send-reminders", json={"policy_ids": chosen}, headers=headers,
+                              name="bulk job", catch_response=True) as answer:
+            if answer.status_code != 202:
+                answer.failure(f"bulk job: {answer.status_code} {answer.text[:200]}")
+
+
+def _filled(page: str) -> dict[str, str]:
+    """The fields of the page's largest form as a browser would send them unchanged."""
+    return dict(largest_form(page).fields)

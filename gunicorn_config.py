@@ -43,8 +43,10 @@ def _leave(_number: int, _frame: object) -> None:
 
 
 # Until gunicorn minds its signals itself: asked to stop while it starts, it takes the embedded database along.
+# HUP reads this file again, in a master that does mind them.
 for number in (signal.SIGINT, signal.SIGTERM):
-    signal.signal(number, _leave)
+    if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+        signal.signal(number, _leave)
 
 try:
     _settings = settings()

@@ -69,7 +69,8 @@ def somebody_listens(bind: str) -> bool:
 def _command(plan: Plan) -> list[str | Path]:
     if ON_WINDOWS:
         return [plan.python, "app_multiuser.py"]
-    return [plan.python, "-m", "gunicorn", "-c", "gunicorn_config.py", "wsgi:application"]
+    # Not python -m gunicorn: the new master of a reload (USR2) would be run from inside the package.
+    return [plan.programs / "gunicorn", "-c", "gunicorn_config.py", "wsgi:application"]
 
 
 def _wait_until_it_answers(child: subprocess.Popen[bytes], bind: str) -> bool:

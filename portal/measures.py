@@ -6,6 +6,7 @@ it and a year of recycling leaves as many files as there are places. A worker pr
 number; the next start of the portal clears what dead ones left.
 """
 
+import contextlib
 import functools
 import os
 import threading
@@ -18,11 +19,13 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, mult
 from prometheus_client.core import Metric
 
 from cache_manager import cache_manager
+from config import settings
 from database_pool import database_statistics
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)  # seconds
 REPORT_EVERY = 5.0   # seconds
 WEIGH_EVERY = 15.0   # seconds; reading the proportional set size walks all of a process's memory
+RESERVED = {"histogram": 4 * 1024**2, "counter": 1024**2, "gauge_all": 1024**2}   # bytes
 _place = 0
 _last = {"hits": 0, "misses": 0, "weighed": 0.0}
 
@@ -61,6 +64,7 @@ def take_place(number: int) -> None:
     global _place  # noqa: PLW0603 - one process, one place
     _place = number
     _last.update(hits=0, misses=0, weighed=0.0)
+    _reserve()
 
 
 def registry() -> CollectorRegistry:
@@ -122,6 +126,18 @@ def clear_the_dead(folder: Path) -> None:
         owner = path.stem.rsplit("_", 1)[-1]
         if not owner.isdecimal() or not psutil.pid_exists(int(owner)):
             path.unlink(missing_ok=True)
+
+
+def _reserve() -> None:
+    """Takes the room that this process's files will need. They are mapped into memory: with holes in them, a disk that
+    fills up would end the process at its next count (SIGBUS).
+    """
+    if not _shared or not hasattr(os, "posix_fallocate"):
+        return
+    for kind, size in RESERVED.items():
+        path = settings().data_dir / "metrics" / f"{kind}_{_place_or_process()}.db"
+        with contextlib.suppress(OSError), path.open("a+b") as file:
+            os.posix_fallocate(file.fileno(), 0, size)
 
 
 def _report_for_ever() -> None:

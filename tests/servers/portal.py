@@ -42,7 +42,7 @@ class RunningPortal:
         """It answers requests."""
         with self.output.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", "-c", "gunicorn_config.py", self.application],
+                [Path(sys.executable).with_name("gunicorn"), "-c", "gunicorn_config.py", self.application],
                 cwd=ROOT,
                 env=self.environment,
                 stdout=output,

@@ -3,9 +3,9 @@
     venv/bin/pip install -r requirements_benchmarks.txt
     venv/bin/python benchmarks/load.py [--minutes 10] [--users 500] [--clients 2000] [--faults]
 
-They read (80 of 100 clicks), search, edit and upload on the demo book, while 250 uploads come at the same moment each
-minute, WhatsApp messages go out to a provider that answers after 100 ms, and a bulk job of reminders runs. Locust is
-the crowd. Exit code 1 when a target is missed: no failed request, p95 under 500 ms, p99 under 1 s, 12,000 requests a
+They read (80 of 100 clicks), search, edit and upload on the demo book, while 250 uploads come at the same moment (each
+five minutes), WhatsApp messages go out to a provider that answers after 100 ms, and bulk jobs of reminders run. Locust
+is the crowd. Exit code 1 when a target is missed: no failed request, p95 under 500 ms, p99 under 1 s, 12,000 requests a
 minute; five times what the guide promises, all at once: 2,500 messages and 10,000 questions to the database a minute,
 250 uploads at once; nothing lost or doubled; memory of the portal that does not grow.
 

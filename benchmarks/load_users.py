@@ -1,7 +1,7 @@
 """What colleagues do all day, for locust: benchmarks/load.py starts it against a portal behind nginx.
 
-500 of them read (80 of 100 clicks), search, edit, and upload now and then; 250 more upload at the same moment, once a
-minute. Whatever is no answer of success counts as a failure; nothing is tried again.
+500 of them read (80 of 100 clicks), search, edit, and upload now and then; 250 more upload at the same moment, each
+five minutes. Whatever is no answer of success counts as a failure; nothing is tried again.
 """
 
 import json
@@ -140,16 +140,24 @@ class Colleague(SignedIn):
 
 
 class Scanner(SignedIn):
-    """All of them upload at the same moment, at each full minute."""
+    """All of them upload at the same moment: 20 seconds after the crowd is complete, then each five minutes."""
 
     fixed_count = TOLD["scanners"]
 
+    _next: float | None = None
+
     def wait_time(self) -> float:
-        return 60 - time.time() % 60
+        if self._next is None:
+            begun = Path(TOLD["begun"])
+            if not begun.exists():
+                return 1.0
+            self._next = float(begun.read_text()) + 20
+        return max(0.0, self._next - time.time())
 
     @task
     def scan(self) -> None:
-        if time.time() % 60 < 5:   # not at the moment at which this one happened to begin
+        if self._next is not None:
+            self._next += 300
             self.upload(random.choice(TOLD["clients"]), "upload at once")
 
 

@@ -4,6 +4,7 @@
 const all = (selector, root = document) => [...root.querySelectorAll(selector)]
 const one = (selector, root = document) => root.querySelector(selector)
 const shown = (element) => element && element.getClientRects().length > 0
+const reachable = (element) => shown(element.closest("details.menu") ?? element)   // in a closed menu, too
 
 // Menus close on a click elsewhere and on Escape, which gives the focus back to their button.
 
@@ -128,9 +129,16 @@ const busyWithText = (target) =>
 
 function press(selector) {
   const row = document.activeElement.closest("[data-rows] > *")
-  const found = (row && all(selector, row).find(shown)) || all(selector).find((it) => shown(it) && !it.closest("[data-rows]"))
+  const found = (row && all(selector, row).find(shown)) || all(selector).find((it) => reachable(it) && !it.closest("[data-rows]"))
   found?.click()
   return found
+}
+
+// Rows say with data-r="/policies/{}/renewal" what a key does with the one that is marked.
+function go(key) {
+  const row = document.activeElement.closest("[data-rows] > *"), pattern = row?.parentElement.dataset[key]
+  if (pattern) location.assign(pattern.replace("{}", one("a[href]", row).pathname.split("/").pop()))
+  return pattern
 }
 
 function step(by) {
@@ -168,7 +176,7 @@ document.addEventListener("keydown", (event) => {
   else if (KEYS[event.key]) {
     event.preventDefault()
     KEYS[event.key]()
-  } else if (/^[a-z]$/.test(event.key) && press(`[data-key="${event.key}"]`)) event.preventDefault()
+  } else if (/^[a-z]$/.test(event.key) && (go(event.key) || press(`[data-key="${event.key}"]`))) event.preventDefault()
 })
 
 async function openHelp() {

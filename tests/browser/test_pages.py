@@ -9,6 +9,7 @@ from typing import Any, Literal
 import pytest
 from playwright.sync_api import Dialog, Page
 
+from database_pool import execute_query
 from tests.browser.conftest import AXE, WIDTHS, Agency
 
 pytestmark = pytest.mark.slow
@@ -157,3 +158,101 @@ def test_the_premium_is_worked_out_as_soon_as_a_field_is_left(agency: Agency, op
     page.locator("[name=net_premium]").fill("10000")
     page.locator("[name=net_premium]").blur()
     page.get_by_text("Gross ₹11,800.00").wait_for()
+
+
+# By keyboard alone: these two touch no mouse and no script of their own.
+
+MOST_TABS = 120
+
+
+def tab_to(page: Page, selector: str) -> None:
+    """Presses Tab until the focus is on what was looked for."""
+    for _ in range(MOST_TABS):
+        page.keyboard.press("Tab")
+        if page.evaluate("selector => document.activeElement.matches(selector)", selector):
+            return
+    raise AssertionError(f"Tab does not reach {selector} on {page.url}")
+
+
+def go_to(page: Page, keys: str, heading: str) -> None:
+    """Presses the keys of the map, one after the other, until the page of that heading is there."""
+    page.evaluate("document.activeElement.blur()")   # as after Esc
+    for key in keys.split():
+        page.keyboard.press(key)
+    page.get_by_role("heading", name=heading, level=1).wait_for()
+
+
+def focused(page: Page) -> str:
+    return str(page.evaluate("document.activeElement.name || document.activeElement.textContent.trim()"))
+
+
+def enter(page: Page, field: str, text: str) -> None:
+    tab_to(page, f"[name='{field}']")
+    page.keyboard.press("Control+A")
+    page.keyboard.type(text)
+
+
+def test_a_policy_is_renewed_by_keyboard_alone(agency: Agency, open_page: Callable[..., Page]) -> None:
+    policy_id = int(agency.paths["fire policy"].rsplit("/", 1)[1])
+    old = execute_query("policies", filters={"policy_id_eq": policy_id}).data[0]
+    page = open_page("/")
+    page.keyboard.press("/")
+    page.keyboard.type(old["policy_number"])
+    page.keyboard.press("Enter")   # exactly one policy has this number: its page opens
+    page.get_by_role("heading", name=old["policy_number"], level=1).wait_for()
+    go_to(page, "r", "Renew policy")
+    enter(page, "policy_number", "KEYS/RENEWED/1")
+    enter(page, "net_premium", "12000")
+    page.keyboard.press("Enter")   # in a field: the button that saves
+    page.get_by_role("heading", name="KEYS/RENEWED/1", level=1).wait_for()
+    new = execute_query("policies", filters={"renewed_from_id_eq": policy_id}).data[0]
+    assert (new["policy_number"], new["net_premium"], new["state"]) == ("KEYS/RENEWED/1", 12000, "live")
+    kept = execute_query("policies", filters={"policy_id_eq": policy_id}).data[0]
+    changes = {"state", "updated_at", "updated_by", "version"}
+    assert {name: kept[name] for name in kept if name not in changes} == {
+        name: old[name] for name in old if name not in changes}
+    assert kept["state"] == "renewed"
+
+
+def test_a_health_policy_is_added_by_keyboard_alone(agency: Agency, open_page: Callable[..., Page]) -> None:
+    page = open_page("/")
+    go_to(page, "g c", "Clients")
+    page.keyboard.press("j")
+    name = focused(page)
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name=name, level=1).wait_for()
+    client_id = page.url.rsplit("/", 1)[1]
+    go_to(page, "n", "Add policy")
+    tab_to(page, "a[href*='line=health']")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Add health policy").wait_for()
+    for field in ("insurer_id", "product_id"):
+        tab_to(page, f"[name='{field}']")
+        page.keyboard.press("ArrowDown")
+    enter(page, "policy_number", "KEYS/HEALTH/1")
+    enter(page, "policy_from", "01/11/2026")
+    enter(page, "floater_sum_insured", "10 L")
+    enter(page, "persons-0-name", "Somebody New")
+    enter(page, "net_premium", "x")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="There is a problem").wait_for()
+    assert page.evaluate("document.activeElement.id") == "problems", "the summary has the focus"
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")   # its link leads to the field
+    assert focused(page) == "net_premium"
+    page.keyboard.press("Control+A")
+    page.keyboard.type("23500")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="KEYS/HEALTH/1", level=1).wait_for()
+    added = execute_query("policies", filters={"policy_number_eq": "KEYS/HEALTH/1"}).data[0]
+    assert (added["client_id"], added["line"], added["gross_premium"]) == (client_id, "health", 23500)
+    person = execute_query("insured_persons", filters={"policy_id_eq": added["policy_id"]}).data[0]
+    assert person["name"] == "Somebody New"
+
+
+def test_keys_act_on_the_row_that_is_marked(agency: Agency, open_page: Callable[..., Page]) -> None:
+    page = open_page("/policies")
+    page.keyboard.press("j")
+    number = page.evaluate("document.activeElement.pathname.split('/').pop()")
+    page.keyboard.press("e")
+    page.wait_for_url(f"**/policies/{number}/edit")

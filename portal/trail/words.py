@@ -28,7 +28,7 @@ VERBS = {
     "erase": "erased for good",
     "renew": "added as a renewal", "renewed": "renewed", "cancel": "cancelled", "lose": "marked as lost",
     "complete": "completed", "reopen": "opened again", "merge": "merged into another", "retire": "retired",
-    "take back merge": "brought back from a merge", "export": "exported", "revoke": "revoked",
+    "take back merge": "brought back from a merge", "export": "exported", "withdraw": "had an endorsement taken back", "revoke": "revoked",
     **{done: done for done in ("signed in", "signed out", "invited", "disabled", "enabled", "reset password")},
 }  # fmt: skip
 _PAGES = {"client": "/clients/{}", "policy": "/policies/{}", "user": "/users/{}", "document": "/documents/{}",
@@ -36,7 +36,7 @@ _PAGES = {"client": "/clients/{}", "policy": "/policies/{}", "user": "/users/{}"
           **{kind.record_type: f"/settings/{kind.slug}/{{}}" for kind in KINDS.values()}}  # fmt: skip
 KINDS_OF_RECORDS = (
     "client", "member", "policy", "document", "message", "consent", "contact", "message template", "job", "task name",
-    "user", "token", "setting", "trail", *(kind.record_type for kind in KINDS.values()))  # fmt: skip
+    "list", "user", "token", "setting", "trail", *(kind.record_type for kind in KINDS.values()))  # fmt: skip
 KINDS_READ = ("client", "member", "policy", "document", "message", "contact")
 _NO_CHANGE = {"deleted_at", "created_by", "updated_by", "search"}
 

@@ -81,9 +81,13 @@ def submitted(model: type[Model]) -> SubmittedForm[Model]:
 def _tell_what_was_masked(form: SubmittedForm[Model]) -> None:
     """Aadhaar numbers are cut to their last four digits by the field types; whoever typed one hears of it."""
     kept = form.data.model_dump() if form.data is not None else {}
-    for name, value in kept.items():
+    texts = [(name, value) for name, value in kept.items() if isinstance(value, str)]
+    texts += [(f"{group}-{number}-{name}", value) for group in _groups(form.values)
+              for number, row in enumerate(kept.get(group) or []) for name, value in row.items()
+              if isinstance(value, str)]  # fmt: skip
+    for name, value in texts:
         typed = form.values.get(name)
-        if isinstance(typed, str) and isinstance(value, str) and value != typed and mask_aadhaar(typed) != typed:
+        if isinstance(typed, str) and value != typed and mask_aadhaar(typed) != typed:
             form.values[name] = value
             flash("An Aadhaar number was cut to its last four digits: no more of it may be kept.", "warn")
 

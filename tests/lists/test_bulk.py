@@ -34,6 +34,17 @@ def test_all_that_match_are_exported_in_the_order_of_the_list(clerk):
     assert names[0] == "Client 88"
 
 
+def test_who_exported_what_stands_in_the_trail(clerk):
+    clerk.submit("/clients/bulk", {"action": "export", "chosen": ["TC03", "TC05"], "query": "city=Pune"})
+    clerk.get("/policies/export?sort=end&q=zz")
+    entries = execute_query("audit", filters={"record_type_eq": "list"}, order="audit_id desc", limit=2).data
+    policies, clients = entries
+    assert (clients["record_id"], policies["record_id"]) == ("clients", "policies")
+    assert (clients["action"], sorted(clients["after"]["ids"])) == ("export", ["TC03", "TC05"])
+    assert policies["after"]["filter"] == {"sort": "end", "q": "zz"}
+    assert policies["user_id"] is not None
+
+
 def test_the_list_itself_can_be_exported_with_its_filter(clerk):
     assert len(rows_of(clerk.get("/clients/export"))) == 90
     assert len(rows_of(clerk.get("/clients/export?city=Surat"))) == 30

@@ -30,8 +30,12 @@ def test_remarks_are_stored_masked_and_the_colleague_is_told(clerk, book):
     assert stored(policy_id)["remarks"] == "Proof: XXXX XXXX 2346"
 
 
-def test_the_name_of_an_insured_person_holds_none_either(clerk, book):
-    policy_id = add(clerk, book.form("health", policy_number="AA/2") | {"persons-0-name": f"Aarav {NUMBER}"})
+def test_the_name_of_an_insured_person_holds_none_either_and_the_colleague_is_told(clerk, book):
+    form = book.form("health", policy_number="AA/2") | {"persons-0-name": f"Aarav {NUMBER}"}
+    answer = clerk.submit("/policies/new", form, follow_redirects=True)
+    assert "An Aadhaar number was cut to its last four digits" in answer.text
+    assert NUMBER not in answer.text
+    policy_id = int(answer.request.path.rsplit("/", 1)[1])
     assert [row["name"] for row in persons(policy_id)] == ["Aarav XXXX XXXX 2346"]
 
 

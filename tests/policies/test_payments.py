@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from database_pool import execute_query
+from database_pool import execute_query, transaction
 from portal.formats import office_date, today
 from tests.policies.book import add, errors, stored, trail
 
@@ -89,3 +89,13 @@ def test_a_lost_policy_takes_no_payment(clerk, book):
     answer = pay(clerk, policy_id, "100")
     assert answer.status_code == 422
     assert "takes no payment" in answer.text
+
+
+def test_the_print_view_bears_the_agencys_name_and_logo(clerk, book):
+    policy_id = add(clerk, book.form("fire", policy_number="PR/1"))
+    assert 'class="logo"' not in clerk.get(f"/policies/{policy_id}/print").text
+    with transaction() as tx:
+        tx.upsert("settings", {"key": "company", "value": {"name": "Sample Agency", "logo": "a" * 64}})
+    page = clerk.get(f"/policies/{policy_id}/print").text
+    assert f'src="/settings/logo/{"a" * 64}.png"' in page
+    assert "Sample Agency" in page

@@ -82,6 +82,19 @@ def test_a_recovery_code_is_good_once_in_any_spelling(app):
     assert two_step.unused_recovery_codes(make_cast()["staff"]) == two_step.RECOVERY_CODES - 1
 
 
+def test_new_recovery_codes_replace_the_old_ones_and_stand_in_the_trail(app):
+    browser = sign_in(app, "staff")
+    _, codes = set_up(browser)
+    page = browser.submit("/account/two-step/codes", {"password": PASSWORD})
+    fresh = re.findall(r'class="secret">([a-z2-9-]{17})<', page.text)
+    assert len(fresh) == two_step.RECOVERY_CODES
+    assert not set(fresh) & set(codes)
+    entry = execute_query("audit", filters={"record_type_eq": "user"}, order="audit_id desc", limit=1).data[0]
+    assert (entry["action"], entry["record_id"]) == ("renewed recovery codes", str(make_cast()["staff"]))
+    assert not set(fresh) & set(re.findall(r"[a-z2-9-]{17}", str(entry)))
+    assert enter(half_way(app, "staff"), codes[0]).status_code == 422
+
+
 def test_another_colleagues_recovery_code_is_worth_nothing(app):
     _, codes = set_up(sign_in(app, "staff"))
     set_up(sign_in(app, "manager"))

@@ -6,6 +6,7 @@ from flask import Response, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from database_pool import ReferenceMissing, transaction
+from portal import audit
 from portal.clients import queries, service
 from portal.clients.inputs import CLIENT_TYPES, AssignmentInput, ClientFilter
 from portal.clients.views.routes import blueprint
@@ -133,5 +134,8 @@ def _file(arguments: dict[str, str], filters: Filters) -> Response:
     columns = _preferences().exported
     headings = ["Client id", "Name", *(column.label for column in columns)]
     fields = ["client_id", "name", *(column.field for column in columns)]
+    with transaction() as tx:
+        audit.record(tx, actor(), "export", "list", "clients", after={
+            "filter": arguments, "ids": filters.get("client_id_in"), "columns": fields})  # fmt: skip
     rows = queries.every_client(listing(arguments, queries.SORTS), filters)
     return csv_download("clients.csv", headings, ([row[field] for field in fields] for row in rows))

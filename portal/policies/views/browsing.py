@@ -6,6 +6,7 @@ from flask import Response, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from database_pool import ReferenceMissing, transaction
+from portal import audit
 from portal.errors import NotPermitted
 from portal.formats import today
 from portal.freshness import Fresh
@@ -137,7 +138,10 @@ def _filters(wanted: Selection) -> Filters:
 def _file(arguments: dict[str, str], filters: Filters) -> Response:
     columns = _preferences().exported
     sorts = queries.sorts_of(lenient(PolicyFilter, arguments).view)
-    rows = queries.every_policy(listing(arguments, sorts), filters)
     headings = ["Policy", *(column.label for column in columns)]
     fields = ["policy_number", *(column.field for column in columns)]
+    with transaction() as tx:
+        audit.record(tx, actor(), "export", "list", "policies", after={
+            "filter": arguments, "ids": filters.get("policy_id_in"), "columns": fields})  # fmt: skip
+    rows = queries.every_policy(listing(arguments, sorts), filters)
     return csv_download("policies.csv", headings, ([row[field] for field in fields] for row in rows))

@@ -64,7 +64,7 @@ def renew_codes() -> Response:
     if not two_step.is_on(user_id) or not _knows_password(form):
         return _page(form, 422)
     with transaction() as tx:
-        codes = two_step.renew_recovery_codes(tx, user_id)
+        codes = two_step.replace_recovery_codes(tx, web.actor(), user_id)
     return web.render("staff/recovery_codes.html", codes=codes)
 
 

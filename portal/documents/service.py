@@ -1,6 +1,6 @@
 """The rules for documents. Callers open the transaction; what refuses raises portal.errors."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from batch_file_operations import Accepted, LocalStore, NothingToDo, StoreError, batch_file_manager
@@ -129,10 +129,9 @@ def note_fetch(tx: Transaction, document_id: int, *, purpose: str, method: str, 
     )
 
 
-def checklist(policy: Mapping[str, Any]) -> list[tuple[str, bool]]:
-    """What a pending policy waits for, and whether a document that settles it is there."""
-    there = {row["kind"] for row in queries.documents_of_policy(policy["policy_id"])}
-    there |= {row["kind"] for row in queries.documents_of_client(policy["client_id"]) if row["kind"] in KYC}
+def checklist(policy: Mapping[str, Any], kept: Iterable[Row]) -> list[tuple[str, bool]]:
+    """What a pending policy waits for, and whether one of the client's documents (`kept`) settles it."""
+    there = {row["kind"] for row in kept if row["policy_id"] == policy["policy_id"] or row["kind"] in KYC}
     return [(waiting, bool(SETTLES.get(waiting, frozenset()) & there)) for waiting in policy["waiting_for"]]
 
 

@@ -12,7 +12,7 @@ from portal.web import actor, flash, may, not_found, redirect_home, signed_in, s
 blueprint = Blueprint("lists", __name__, url_prefix="/lists")
 
 
-@blueprint.post("/<any(clients, policies):name>/views")
+@blueprint.post("/<any(clients, policies, renewals):name>/views")
 @signed_in
 def save_view(name: str) -> Response:
     """Saves the list as it is shown under a name."""
@@ -31,7 +31,7 @@ def save_view(name: str) -> Response:
     return redirect_home(f"/{name}?{service.canonical(form.data.query)}")
 
 
-@blueprint.post("/<any(clients, policies):name>/views/<int:view_id>/deletion")
+@blueprint.post("/<any(clients, policies, renewals):name>/views/<int:view_id>/deletion")
 @signed_in
 def delete_view(name: str, view_id: int) -> Response:
     """Forgets a saved view; the list itself stays as it is."""
@@ -44,7 +44,7 @@ def delete_view(name: str, view_id: int) -> Response:
     return redirect_home(f"/{name}")
 
 
-@blueprint.post("/<any(clients, policies):name>/columns")
+@blueprint.post("/<any(clients, policies, renewals):name>/columns")
 @signed_in
 def choose_columns(name: str) -> Response:
     """Keeps which columns of a list the colleague wants to see."""

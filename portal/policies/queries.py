@@ -15,11 +15,11 @@ from portal.inputs import LARGEST_ID, search_query
 from portal.lists.queries import MOST_AT_ONCE
 from portal.paging import Listing, Page, Sort, read_all, read_page
 from portal.policies.inputs import PendingFilter, PolicyFilter
+from portal.settings.queries import business_rules
 
 Row = dict[str, Any]
 EXPIRING_DAYS = 30
 WEEK = 7   # days before the end in which a renewal is today's work
-PATIENCE = 3   # days that papers may take before somebody asks for them
 # Clients whose policies a search by name looks at; who types one letter gets these and the hint to type more.
 MOST_CLIENTS = 100
 MOST_PERSONS = 100
@@ -165,10 +165,11 @@ def _view_filters(view: str, today: date) -> dict[str, Any]:
         "overdue": {"state_eq": "live", "one_time_eq": False, "due_on_lt": today},
         "unpaid": {"state_eq": "live", "payment_date_is": None},
         "pending": {"state_eq": "pending"},
-        "waiting": {"state_eq": "pending", "created_at_lt": midnight(today - timedelta(days=PATIENCE))},
         "issued": {"state_in": ["live", "renewed", "lost", "cancelled"]},
         "ended": {"state_in": ["renewed", "lost", "cancelled"]},
     }
+    if view == "waiting":
+        return {"state_eq": "pending", "created_at_lt": midnight(today - timedelta(days=business_rules().papers_days))}
     return views[view]
 
 
@@ -282,13 +283,15 @@ def as_entered(record: Mapping[str, Any]) -> Row:
     return {**record, "persons": [{name: person[name] for name in PERSON} for person in record["persons"]]}
 
 
-def terms(policy_id: int) -> list[Row]:
-    """The chain of terms this one belongs to, oldest first, itself included."""
-    return [
-        row
-        for row in call_function("policy_terms", {"of_policy": policy_id}, read_only=True)
-        if row["deleted_at"] is None or row["policy_id"] == policy_id
-    ]
+def chain(policy_id: int) -> list[Row]:
+    """The terms of the chain that this one belongs to, as `policy` has each, oldest first; none when there is no such.
+
+    Those in the trash are left out, but for the asked one.
+    """
+    if not 0 < policy_id <= LARGEST_ID:
+        return []
+    rows = call_function("policy_chain", {"of_policy": policy_id}, read_only=True)
+    return [row for row in rows if row["deleted_at"] is None or row["policy_id"] == policy_id]
 
 
 def ledger(policy_id: int) -> list[Row]:

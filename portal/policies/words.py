@@ -26,7 +26,7 @@ VIEWS = {
     "overdue": "In grace or overdue",
     "unpaid": "Payment pending",
     "pending": "Pending papers",
-    "waiting": "Waiting over 3 days",
+    "waiting": "Waiting too long",
     "issued": "Issued",
     "ended": "Renewed or ended",
 }
@@ -39,7 +39,7 @@ NOTHING_THERE = {
     "overdue": "No policy is overdue. Everything that ended was renewed or marked as lost.",
     "unpaid": "Every live policy is paid.",
     "pending": "No policy is waiting for papers.",
-    "waiting": "No policy has waited for papers for more than 3 days.",
+    "waiting": "No policy has waited too long for its papers.",
     "issued": "No policy has been issued yet.",
     "ended": "No policy has been renewed, lost or cancelled.",
 }
@@ -120,6 +120,7 @@ PAYMENT_MODES = {
 ACTIONS = {
     "endorse": "Endorsed",
     "withdraw": "Endorsement taken back",
+    "ask for papers": "Client asked for papers",
     "pay": "Payment noted",
     "unpay": "Payment taken back",
     "take over": "Taken over",

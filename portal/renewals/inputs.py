@@ -7,7 +7,6 @@ from pydantic import BeforeValidator, Field, StringConstraints, ValidationInfo, 
 
 from portal.formats import today
 from portal.inputs import (
-    Checkbox,
     Input,
     LongText,
     Money,
@@ -18,7 +17,7 @@ from portal.inputs import (
     WholeNumber,
 )
 
-View = Literal["open", "overdue", "mine", "snoozed", "all", "renewed", "lost"]
+View = Literal["open", "overdue", "calls", "mine", "snoozed", "all", "renewed", "lost"]
 Stage = Literal["due", "contacted", "quoted", "payment awaited"]
 Line = Literal["health", "motor", "fire", "life", "travel", "other"]
 Language = Literal["en", "hi", "gu", "mr"]
@@ -85,16 +84,6 @@ class ReminderInput(Input):
     @classmethod
     def _is_to_come(cls, day: date | None) -> date | None:
         return None if day is None else _later(day)
-
-
-class SelectionInput(Input):
-    """Which renewals a bulk action is about: ticked ones, or all that the filter in `address` finds."""
-
-    policy_id: Annotated[list[RecordId], BeforeValidator(_as_list), Field(max_length=MOST_AT_ONCE)] = Field(
-        [], title="Policies"
-    )
-    everything: Checkbox = False
-    address: Annotated[str, Field(max_length=2000)] | None = None
 
 
 def _ids(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """Questions about renewals: the list with its views, the figures above it, what is known for a reminder."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -10,8 +10,9 @@ from typing import Any
 from database_pool import call_function, execute_query
 from portal.formats import today as office_today
 from portal.inputs import LARGEST_ID, search_query
-from portal.paging import Listing, Page, Sort, read_page
+from portal.paging import Listing, Page, Sort, read_all, read_page
 from portal.renewals.inputs import RenewalFilter
+from portal.settings.queries import business_rules
 
 Row = dict[str, Any]
 AHEAD = 60  # days that the usual view looks ahead
@@ -125,6 +126,8 @@ def filters_of(wanted: RenewalFilter, today: date, me: int) -> dict[str, Any]:
 
 
 def _view_filters(wanted: RenewalFilter, today: date, me: int) -> dict[str, Any]:
+    if wanted.view == "calls":
+        return _calls(today)
     views: dict[str, dict[str, Any]] = {
         "open": {"state_eq": "live", "is_snoozed_eq": False, "due_on_lte": today + timedelta(days=AHEAD)},
         "overdue": {"state_eq": "live", "due_on_lt": today},
@@ -136,6 +139,19 @@ def _view_filters(wanted: RenewalFilter, today: date, me: int) -> dict[str, Any]
     }
     # A month that was asked for is shown whole, however far away it is.
     return {"state_eq": "live"} if wanted.view == "open" and wanted.month else dict(views[wanted.view])
+
+
+def _calls(today: date) -> dict[str, Any]:
+    """Large premiums that fall due and about which nobody has talked to the client."""
+    rules = business_rules()
+    return {
+        "state_eq": "live",
+        "is_snoozed_eq": False,
+        "stage_eq": "due",
+        "due_on_gte": today,
+        "due_on_lte": today + timedelta(days=rules.call_days),
+        "gross_premium_gte": rules.call_premium,
+    }
 
 
 def _last_day(first: date) -> date:
@@ -156,15 +172,22 @@ def _found_by(words: str) -> list[dict[str, Any]]:
     return found
 
 
+_COLUMNS = (
+    "policy_id, client_id, client_name, phone, whatsapp_opt_in, email_opt_in, member_name, insurer_short, "
+    "product_name, agent_name, line, asset, policy_number, state, due_on, gross_premium, quoted_premium, "
+    "change_percent, no_claim_bonus, owner_name, snoozed_until, is_snoozed, stage, overdue, grace_ends, "
+    "reminders_sent, reminders_planned, lost_reason"
+)
+
+
 def page_of_renewals(wanted: Listing, filters: Mapping[str, Any]) -> Page:
     """One page of the list."""
-    columns = (
-        "policy_id, client_id, client_name, phone, whatsapp_opt_in, email_opt_in, member_name, insurer_short, "
-        "product_name, line, asset, policy_number, state, due_on, gross_premium, quoted_premium, change_percent, "
-        "no_claim_bonus, owner_name, snoozed_until, is_snoozed, stage, overdue, grace_ends, reminders_sent, "
-        "reminders_planned, lost_reason"
-    )
-    return read_page("renewal_list", wanted, filters=filters, columns=columns, count=False)
+    return read_page("renewal_list", wanted, filters=filters, columns=_COLUMNS, count=False)
+
+
+def every_renewal(wanted: Listing, filters: Mapping[str, Any]) -> Iterator[Row]:
+    """All renewals that the filters hold, in the order of the list."""
+    return read_all("renewal_list", wanted, filters=filters, columns=_COLUMNS)
 
 
 def totals(filters: Mapping[str, Any]) -> Totals:

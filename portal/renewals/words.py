@@ -1,7 +1,21 @@
 """What the office calls the views, stages and steps of renewals."""
 
 from portal.formats import MONTHS
+from portal.lists.service import Column
 
+COLUMNS = (
+    Column("client", "Client", "client_name"),
+    Column("insurer", "Insurer", "insurer_short"),
+    Column("product", "Product", "product_name", at_first=False),
+    Column("agent", "Agent", "agent_name", at_first=False),
+    Column("due", "Due", "due_on"),
+    Column("gross", "Premium", "gross_premium"),
+    Column("quoted", "Quoted", "quoted_premium", at_first=False),
+    Column("bonus", "No-claim bonus", "no_claim_bonus"),
+    Column("reminders", "Reminders", "reminders_sent"),
+    Column("stage", "Stage", "stage"),
+    Column("owner", "Looked after by", "owner_name"),
+)
 STAGES = {"due": "Due", "contacted": "Contacted", "quoted": "Quoted", "payment awaited": "Payment awaited"}
 STAGE_CHIPS = {
     "due": "warn",
@@ -14,6 +28,7 @@ STAGE_CHIPS = {
 VIEWS = {
     "open": "Overdue and next 60 days",
     "overdue": "Overdue, in grace or uninsured",
+    "calls": "To call",
     "mine": "Mine",
     "snoozed": "Snoozed",
     "all": "All open",
@@ -24,6 +39,7 @@ VIEWS = {
 NOTHING_THERE = {
     "open": "No policy is overdue or expires in the next 60 days.",
     "overdue": "No policy is overdue. Everything that ended was renewed or marked as lost.",
+    "calls": "Nobody has to be called.",
     "mine": "No open renewal is yours.",
     "snoozed": "No renewal is snoozed.",
     "all": "No policy waits to be renewed.",

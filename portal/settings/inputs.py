@@ -105,6 +105,15 @@ class CompanyInput(Input):
     gstin: Gstin | None = Field(None, title="GSTIN")
 
 
+class BusinessInput(Input):
+    """What the office settles for its own work: from when on something is work for today."""
+
+    version: Version | None = None
+    papers_days: Annotated[WholeNumber, Field(ge=0, le=60)] = Field(title="Days for papers")
+    call_days: Annotated[WholeNumber, Field(ge=1, le=60)] = Field(title="Days before the end")
+    call_premium: Money = Field(title="From this premium on")
+
+
 class RuleInput(Input):
     """A dated rule of the trade: from when it holds and who says so."""
 

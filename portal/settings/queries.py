@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from database_pool import call_function, execute_query
@@ -36,6 +37,15 @@ class MergePreview:
 
     records: dict[str, int]
     clashes: list[str]
+
+
+@dataclass(frozen=True)
+class BusinessRules:
+    """What the office has settled for its own work; these hold until it does."""
+
+    papers_days: int = 3
+    call_days: int = 10
+    call_premium: Decimal = Decimal(50000)
 
 
 RULE_KINDS = ("gst", "commission", "commission gst", "grace", "bonus", "tariff", "motor term", "tds", "retention")
@@ -187,6 +197,15 @@ def logo(sha256: str) -> str | None:
     """The content of a logo in base64, or None."""
     rows = execute_query("company_logos", columns="content", filters={"sha256_eq": sha256}, limit=1).data
     return rows[0]["content"] if rows else None
+
+
+def business_rules(stored: Row | None = None) -> BusinessRules:
+    """The office's own rules, of the setting that was read already or of the one that holds now."""
+    found = stored or setting("business")
+    if found is None:
+        return BusinessRules()
+    value = found["value"]
+    return BusinessRules(value["papers_days"], value["call_days"], Decimal(value["call_premium"]))
 
 
 def history_of(key: str) -> list[Row]:

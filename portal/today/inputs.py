@@ -6,7 +6,8 @@ from pydantic import Field, StringConstraints
 
 from portal.inputs import Input, RecordId
 
-Item = Annotated[str, StringConstraints(pattern=r"^(renewal|payment|papers|message|task|birthday):[1-9][0-9]{0,17}$")]
+KINDS = "renewal|call|payment|papers|message|task|birthday"
+Item = Annotated[str, StringConstraints(pattern=rf"^({KINDS}):[1-9][0-9]{{0,17}}$")]
 
 
 class TodayFilter(Input):

@@ -1,6 +1,7 @@
 """The rules of the day's work: what counts as done, what a page of figures shows."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -8,7 +9,7 @@ from urllib.parse import urlencode
 
 from database_pool import Transaction
 from portal.audit import Actor
-from portal.formats import MONTHS, now, office_date
+from portal.formats import MONTHS, now, office_date, whole_rupees
 from portal.today.inputs import MarkInput
 
 Row = dict[str, Any]
@@ -25,12 +26,16 @@ class Section:
     permission: str
 
 
-# In the order of urgency. The count beside each heading is that of the list it leads to.
+# In the order of urgency, headings with the office's own rules.
+# The count beside each heading is that of the list it leads to.
 SECTIONS = (
     Section("overdue", "In grace or uninsured", "/policies?view=overdue", "policies", "policies.read"),
     Section("week", "Due within 7 days", "/policies?view=week", "policies", "policies.read"),
+    Section("calls", "Calls: {call_premium} or more, due within {call_days} days", "/renewals?view=calls", "renewals",
+            "policies.read"),
     Section("unpaid", "Payment pending", "/policies?view=unpaid", "policies", "policies.read"),
-    Section("waiting", "Papers awaited for more than 3 days", "/policies?view=waiting", "policies", "policies.read"),
+    Section("waiting", "Papers awaited for more than {papers_days} days", "/policies?view=waiting", "policies",
+            "policies.read"),
     Section("messages", "Messages that failed", "/messages/log?state=failed", "outbox", "messages.read"),
     Section("tasks", "Tasks that gave up", "/jobs/dead-letters", "jobs", "queue.manage"),
     Section("birthdays", "Birthdays today", "/today/birthdays", "today", "clients.read"),
@@ -46,6 +51,12 @@ class Bar:
     policies: int
     link: str
     full_label: str = ""
+
+
+def sections(rules: Mapping[str, Any]) -> list[Section]:
+    """The kinds of work, each heading with the figures that the office has settled."""
+    shown = {**rules, "call_premium": whole_rupees(Decimal(str(rules["call_premium"])))}
+    return [replace(section, heading=section.heading.format_map(shown)) for section in SECTIONS]
 
 
 def mark_work(tx: Transaction, actor: Actor, day: date, data: MarkInput) -> None:

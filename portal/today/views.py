@@ -30,7 +30,7 @@ def index() -> Response:
     queue = queries.work_queue(today(), wanted.agent_id)
     sections = [
         (section, queue["sections"].get(section.word, {"total": 0, "open": 0, "rows": []}))
-        for section in service.SECTIONS
+        for section in service.sections(queue["rules"])
         if section.area in current_app.blueprints and may(section.permission)
     ]
     return render(

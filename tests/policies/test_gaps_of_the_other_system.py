@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from portal.formats import office_date, today
+from tests.cast import sign_in
 from tests.clients.counting import questions_of
 from tests.policies.book import add, days_from_today, details, stored, trail
 from tests.policies.test_renew_policy import renew
@@ -100,3 +101,34 @@ def test_a_page_asked_the_database_over_and_over(clerk, book, monkeypatch, path)
     number = f"GAP/Q/{path}"
     policy_id = add(clerk, book.form("motor", policy_number=number))
     assert 1 < questions_of(clerk, path.format(id=policy_id), monkeypatch) <= 6
+
+
+def test_the_page_of_a_policy_asks_no_more_in_a_chain_of_terms_or_while_it_is_pending(clerk, book, monkeypatch):
+    policy_id = add(clerk, book.form("motor", policy_number="GAP/CHAIN/1"))
+    form = book.form("motor", policy_number="", version="1", action="pending", policy_from="01/11/2027")
+    renewed = clerk.submit(f"/policies/{policy_id}/renewal", {**form, "waiting_for": ["payment", "KYC"]})
+    assert renewed.status_code == 303
+    for number in (policy_id, int(renewed.location.rsplit("/", 1)[1])):
+        assert "Term 1 of 2" in clerk.get(f"/policies/{policy_id}").text
+        assert questions_of(clerk, f"/policies/{number}", monkeypatch) <= 6
+
+
+# Lists, filtered and in their costliest views: at most six questions each.
+LISTS = (
+    "/", "/clients?q=rohan&city=Pune", "/policies?view=waiting", "/policies?q=rohan", "/pending?mine=on",
+    "/renewals/retention", "/renewals/ladder",
+    "/documents", "/documents/missing", "/messages", "/messages/outbox", "/messages/log", "/messages/templates",
+    "/messages/channels", "/whatsapp_bot", "/jobs?show=all", "/jobs/dead-letters", "/jobs/queue", "/users", "/audit",
+    "/trash/", "/settings", "/settings/business", "/settings/rules", "/settings/rules/commission",
+    "/settings/insurers", "/settings/products", "/settings/insurers/merges", "/business", "/today/birthdays",
+    "/account", "/account/tokens", "/search?q=rohan",
+)  # fmt: skip
+
+
+def test_lists_ask_at_most_six_questions_and_the_board_of_renewals_nine(app, book, monkeypatch):
+    administrator = sign_in(app, "administrator")
+    asked = {path: questions_of(administrator, path, monkeypatch) for path in LISTS}
+    assert {path: count for path, count in asked.items() if count > 6} == {}
+    # The board above the list of renewals asks three questions of its own.
+    for path in ("/renewals", "/renewals?view=calls", "/renewals?q=rohan&month=2026-12"):
+        assert questions_of(administrator, path, monkeypatch) <= 9, path

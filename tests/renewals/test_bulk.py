@@ -3,7 +3,7 @@
 import pytest
 
 from database_pool import execute_query, transaction
-from portal.formats import today
+from portal.formats import office_date, today
 from task_queue import run_due_tasks
 from tests.cast import found, sign_in
 from tests.renewals.desk import hold_back_messages, messages, morning, notes, open_desk, reach, term
@@ -36,7 +36,7 @@ def chosen(app, book, clerk):
 
 
 def ticked(policies):
-    return {"action": "remind", "policy_id": [str(number) for number in policies.values()]}
+    return {"action": "remind", "chosen": [str(number) for number in policies.values()]}
 
 
 def confirm(browser, page):
@@ -75,7 +75,7 @@ def test_the_job_reminds_each_ready_policy_once_and_lists_the_others(clerk, chos
 def test_all_that_match_the_filter_are_taken_with_one_tick(app, clerk):
     other = open_desk("ALL1")
     policies = [term(other, days) for days in (20, 30, 40)]
-    page = clerk.submit("/renewals/bulk", {"action": "remind", "everything": "on", "address": "?q=ALL1"})
+    page = clerk.submit("/renewals/bulk", {"action": "remind", "everything": "1", "query": "q=ALL1"})
     assert "3 chosen: 3 ready" in page.text
     confirm(clerk, page)
     run_due_tasks()
@@ -172,3 +172,63 @@ def test_without_token_or_right_nothing_starts(app, clerk, chosen):
     reader = sign_in(app, "reader")
     assert ask(reader, "/api/bulk/send-reminders", {"policy_ids": [chosen["first"]]}).status_code == 403
     assert app.test_client().post("/api/bulk/send-reminders", json={}).status_code in (400, 401)
+
+
+def test_the_list_of_a_month_is_exported_as_it_is_shown(app, clerk, book):
+    other = open_desk("EXP1")
+    policy_id = term(other, 35)
+    due = execute_query("policies", filters={"policy_id_eq": policy_id}).data[0]["due_on"]
+    answer = clerk.get(f"/renewals/export?month={due:%Y-%m}&q=EXP1")
+    assert f"renewals-{due:%Y-%m}.csv" in answer.headers["Content-Disposition"]
+    heading, row = answer.text.removeprefix("\ufeff").splitlines()
+    assert heading.startswith("Policy,Client,Insurer,Due,Premium")
+    assert "EXP1" in row
+    reader = sign_in(app, "reader")
+    one = reader.submit("/renewals/bulk", {"action": "export", "chosen": str(policy_id), "query": ""})
+    assert (one.mimetype, len(one.text.splitlines())) == ("text/csv", 2)
+    assert reader.submit("/renewals/bulk", {"action": "remind", "chosen": str(policy_id)}).status_code == 403
+    entry = execute_query("audit", filters={"record_type_eq": "list"}, order="audit_id desc", limit=1).data[0]
+    assert (entry["record_id"], entry["after"]["ids"]) == ("renewals", [policy_id])
+
+
+def test_a_colleagues_columns_and_views_of_renewals(clerk, book):
+    term(open_desk("VIEW1"), 20)
+    clerk.submit("/lists/renewals/columns", {"column": ["client", "agent", "due"]})
+    page = clerk.get("/renewals").text
+    assert 'data-l="Agent"' in page
+    assert 'data-l="Stage"' not in page
+    clerk.submit("/lists/renewals/columns", {})
+    answer = clerk.submit("/lists/renewals/views", {"name": "Cars of mine", "query": "view=mine&line=motor"})
+    assert answer.location.endswith("/renewals?line=motor&view=mine")
+    assert "Cars of mine" in clerk.get("/renewals").text
+
+
+# Gaps of the other system, by name.
+
+
+def test_the_renewal_export_wrote_a_sub_heading_into_the_row_of_the_first_policy(clerk, book):
+    other = open_desk("GAPX")
+    policies = [term(other, days) for days in (15, 16)]
+    numbers = {row["policy_id"]: row["policy_number"]
+               for row in execute_query("policies", filters={"policy_id_in": policies}).data}  # fmt: skip
+    lines = clerk.get("/renewals/export?q=GAPX").text.removeprefix("\ufeff").splitlines()
+    assert [line.split(",")[0] for line in lines] == ["Policy", *(numbers[number] for number in policies)]
+
+
+def test_reminders_were_sent_one_at_a_time_by_hand(clerk, book):
+    other = open_desk("GAPR")
+    policies = [term(other, days) for days in (15, 16, 17)]
+    page = clerk.submit("/renewals/bulk", {"action": "remind", "everything": "1", "query": "q=GAPR"})
+    assert confirm(clerk, page)[0].status_code == 303
+    run_due_tasks()
+    assert [len(notes(number)) for number in policies] == [1, 1, 1]
+
+
+def test_the_setting_of_reminder_days_was_read_by_nothing(app, clerk, book):
+    policy_id = term(open_desk("GAPD"), 12)
+    morning()
+    assert notes(policy_id) == []
+    sign_in(app, "administrator").submit("/renewals/ladder", {
+        "line": "health", "days": "-12", "occasion": "before", "valid_from": office_date(today())})  # fmt: skip
+    morning()
+    assert notes(policy_id) == ["D-12"]

@@ -92,7 +92,7 @@ def test_a_renewal_of_a_one_time_policy_does_not_exist(clerk, book):
 def test_several_are_given_to_a_colleague_and_keep_their_notes(clerk, book):
     first, second, me = term(book, 10), term(book, 11), make_cast()["staff"]
     save(clerk, first, note="kept", stage="contacted")
-    page = clerk.submit("/renewals/bulk", {"action": "assign", "policy_id": [str(first), str(second)]})
+    page = clerk.submit("/renewals/bulk", {"action": "assign", "chosen": [str(first), str(second)]})
     assert page.status_code == 200
     assert "Assign 2 renewals" in page.text
     answer = clerk.submit("/renewals/assignment",
@@ -103,7 +103,7 @@ def test_several_are_given_to_a_colleague_and_keep_their_notes(clerk, book):
 
 
 def test_nothing_ticked_leads_back_to_the_list_with_a_hint(clerk, book):
-    answer = clerk.submit("/renewals/bulk", {"action": "remind", "address": "?view=overdue"})
+    answer = clerk.submit("/renewals/bulk", {"action": "remind", "query": "view=overdue"})
     assert (answer.status_code, answer.location) == (303, "/renewals?view=overdue")
 
 
@@ -112,4 +112,4 @@ def test_a_reader_changes_nothing(app, book):
     assert reader.get(f"/renewals/{policy_id}").status_code == 200
     for path in (f"/renewals/{policy_id}", f"/renewals/{policy_id}/reminder", "/renewals/bulk", "/renewals/reminders",
                  "/renewals/assignment", "/renewals/ladder"):  # fmt: skip
-        assert reader.submit(path, {}).status_code == 403, path
+        assert reader.submit(path, {"action": "remind", "chosen": str(policy_id)}).status_code == 403, path

@@ -48,6 +48,44 @@ def test_what_waits_is_there_in_its_section(app):
         "Birthdays today": len(born_today())}
 
 
+def test_large_premiums_are_calls_until_somebody_has_talked_to_the_client(app, clerk):
+    calls = [5, 8]
+    with transaction() as tx:
+        tx.update("policies", {"gross_premium": 50000}, filters={"policy_id_in": calls})
+        tx.update("policies", {"gross_premium": 49999}, filters={"policy_id_eq": 4})
+    heading = "Calls: ₹50,000 or more, due within 10 days"
+    count, link = sections(clerk)[heading]
+    page = clerk.get(link)
+    assert (count, counted(page)) == (2, 2)
+    assert 'href="/renewals/5"' in page.text
+    assert press(clerk, "call:5", "done").status_code == 303
+    assert "1 of" in clerk.get("/").text
+    press(clerk, "call:5", "open")
+    clerk.submit("/renewals/8", {"version": "0", "stage": "contacted"})
+    assert sections(clerk)[heading][0] == counted(clerk.get(link)) == 1
+    with transaction() as tx:
+        tx.delete("renewals", filters={"policy_id_eq": 8})
+        tx.update("policies", {"gross_premium": 1000}, filters={"policy_id_in": [*calls, 4]})
+
+
+def test_the_office_settles_from_when_on_something_is_work(app, clerk):
+    administrator = sign_in(app, "administrator")
+    assert clerk.get("/settings/business").status_code == 403
+    page = administrator.submit("/settings/business", {"papers_days": "0", "call_days": "x", "call_premium": "900"})
+    assert page.status_code == 422
+    assert 'value="x"' in page.text
+    saved = administrator.submit("/settings/business", {"papers_days": "0", "call_days": "3", "call_premium": "900"})
+    assert saved.status_code == 303
+    shown = sections(clerk)
+    assert shown["Papers awaited for more than 0 days"][0] == counted(clerk.get("/policies?view=waiting")) == 2
+    assert shown["Calls: ₹900 or more, due within 3 days"][0] == counted(clerk.get("/renewals?view=calls")) == 2
+    assert "So many days before the policy ends: not settled → 3" in administrator.get("/settings/business").text
+    stale = {"papers_days": "1", "call_days": "4", "call_premium": "1", "version": "7"}
+    assert administrator.submit("/settings/business", stale).status_code == 409
+    with transaction() as tx:
+        tx.delete("settings", filters={"key_eq": "business"})
+
+
 def born_today():
     days = call_function("birthdays_on", {"day": today()}, read_only=True)
     return execute_query("birthday_list", filters={"birthday_in": days}).data

@@ -88,6 +88,8 @@ def walk_settings(send):
     merge_id = latest("master_merges", "merge_id")
     yield "settings.take_back_merge", send(f"/settings/agents/merges/{merge_id}/undo")
     yield "settings.save_company", send("/settings/company", name="Walked Agency", version="")
+    settled = {"papers_days": "4", "call_days": "9", "call_premium": "60000"}
+    yield "settings.save_business", send("/settings/business", **settled)
     picture = io.BytesIO()
     Image.new("RGB", (9, 9)).save(picture, "PNG")
     picture.seek(0)

@@ -14,7 +14,7 @@ from portal.policies.clock import clock, rule_on_page
 from portal.policies.payments import account
 from portal.policies.premium import ZERO, calculate
 from portal.policies.tds import deducted
-from portal.policies.views.routes import any_policy, blueprint, living_policy
+from portal.policies.views.routes import any_chain, blueprint, living_policy
 from portal.settings.queries import setting
 from portal.web import may, render, requires, shows
 
@@ -27,12 +27,9 @@ ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 @shows("page", "policy", "policy_id")
 def page(policy_id: int) -> Response:
     """One term: where it stands in its chain, what it costs and why, what it covers, who changed it."""
-    policy = any_policy(policy_id)
+    policy, chain = any_chain(policy_id)
     details = queries.details(policy_id, policy["line"])
-    # What renewed nothing and was not renewed is a chain by itself.
-    alone = policy["renewed_from_id"] is None and policy["state"] != "renewed"
-    chain = [policy] if alone else queries.terms(policy_id)
-    place = next(number for number, term in enumerate(chain) if term["policy_id"] == policy_id)
+    kept, awaited = _papers(policy)
     ledger = queries.ledger(policy_id)
     parts = calculate(
         policy["net_premium"],
@@ -52,14 +49,24 @@ def page(policy_id: int) -> Response:
         ledger=ledger,
         account=account(policy, ledger),
         tds=deducted(policy["commission_amount"], policy["tds_rate"] or ZERO, ZERO),
-        place=place,
+        place=chain.index(policy),
         clock=clock(policy, details, rule_on_page(policy), today()),
         activity=[{**entry, "changes": _changes(entry, policy["line"])} for entry in queries.activity(policy_id)],
         words=words,
-        documents=documents.documents_of_policy(policy_id, limit=MOST_DOCUMENTS) if may("documents.read") else None,
-        papers=papers.checklist(policy) if policy["state"] == "pending" else [],
+        documents=kept if may("documents.read") else None,
+        papers=awaited,
         most=MOST_DOCUMENTS,
     )
+
+
+def _papers(policy: dict[str, Any]) -> tuple[list[dict[str, Any]], list[tuple[str, bool]]]:
+    """The documents of a term, and of one that waits for papers which of them are there: in one question."""
+    if policy["state"] != "pending":
+        found = documents.documents_of_policy(policy["policy_id"], limit=MOST_DOCUMENTS)
+        return found, []
+    found = documents.documents_of_client(policy["client_id"])
+    own = [row for row in found if row["policy_id"] == policy["policy_id"]]
+    return own[:MOST_DOCUMENTS], papers.checklist(policy, found)
 
 
 @blueprint.get("/policies/<int:policy_id>/print")

@@ -23,7 +23,16 @@ def living_policy(policy_id: int) -> dict[str, Any]:
 
 def any_policy(policy_id: int) -> dict[str, Any]:
     """One term; those in the trash only for colleagues who may delete and restore."""
-    found = queries.policy(policy_id)
+    return _visible(queries.policy(policy_id))
+
+
+def any_chain(policy_id: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """One term as `any_policy`, and the chain of terms that it belongs to, oldest first."""
+    chain = queries.chain(policy_id)
+    return _visible(next((term for term in chain if term["policy_id"] == policy_id), None)), chain
+
+
+def _visible(found: dict[str, Any] | None) -> dict[str, Any]:
     if found is None or (found["deleted_at"] is not None and not may("policies.delete")):
         not_found(NO_SUCH_POLICY)
     return found

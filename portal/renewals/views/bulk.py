@@ -2,70 +2,80 @@
 
 import uuid
 from typing import Any
-from urllib.parse import parse_qsl
 
 from flask import Response, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from database_pool import ReferenceMissing, transaction
+from portal.errors import NotPermitted
 from portal.formats import today
 from portal.inputs import lenient
+from portal.lists.service import Selection, selection
 from portal.renewals import bulk, queries, reminding, service, words
-from portal.renewals.inputs import MOST_AT_ONCE, AssignmentInput, BulkInput, RenewalFilter, SelectionInput
+from portal.renewals.inputs import MOST_AT_ONCE, AssignmentInput, BulkInput, RenewalFilter
+from portal.renewals.views import desk
 from portal.renewals.views.routes import blueprint
 from portal.settings.queries import setting
-from portal.web import SubmittedForm, actor, current_user, flash, redirect_home, render, requires, submitted
+from portal.web import SubmittedForm, actor, current_user, flash, may, redirect_home, render, requires, submitted
 
 Answer = Response | BaseResponse
 NOTHING_CHOSEN = "Tick the policies first, or choose all that match."
 
 
 @blueprint.post("/renewals/bulk")
-@requires("policies.write")
+@requires("policies.read")
 def choose() -> Answer:
-    """Reads the selection, and shows what the wanted action would do with it."""
-    form = submitted(SelectionInput)
-    policy_ids = _chosen(form)
-    if not policy_ids:
+    """Reads the selection, and does or shows what the wanted action would do with it."""
+    wanted = selection(request.form.to_dict(flat=False))
+    if not wanted:
         flash(NOTHING_CHOSEN, "warn")
-        return redirect_home(f"/renewals?{_address(form)}")
-    if request.form.get("action") == "assign":
+        return redirect_home(f"/renewals?{wanted.query}")
+    action = request.form.get("action")
+    if action == "export":
+        return desk.exported(wanted.arguments, _filters(wanted))
+    if not may("policies.write"):
+        raise NotPermitted("Your role may look at renewals, not work on them.")
+    policy_ids = _chosen(wanted)
+    if action == "assign":
         return _assignment(policy_ids, submitted(AssignmentInput), 200)
-    return _preview(policy_ids)
+    return _preview(policy_ids, wanted.query)
 
 
-def _address(form: SubmittedForm[SelectionInput]) -> str:
-    return form.value("address").lstrip("?")[:2000]
-
-
-def _chosen(form: SubmittedForm[SelectionInput]) -> list[int]:
+def _chosen(wanted: Selection) -> list[int]:
     """The ticked policies; or all of the filter, resolved here and now, so that later changes do not widen it."""
-    if form.data is None:
-        return []
-    if not form.data.everything:
-        return form.data.policy_id
-    wanted = lenient(RenewalFilter, dict(parse_qsl(_address(form))))
-    return queries.ids_of(queries.filters_of(wanted, today(), current_user().user_id), MOST_AT_ONCE)
+    if not wanted.everything:
+        return _numbers(wanted)
+    return queries.ids_of(_filters(wanted), MOST_AT_ONCE)
 
 
-def _preview(policy_ids: list[int]) -> Response:
-    selection = bulk.choose_for_reminders(policy_ids, today())
+def _filters(wanted: Selection) -> dict[str, Any]:
+    if not wanted.everything:
+        return {"policy_id_in": _numbers(wanted)}
+    return queries.filters_of(lenient(RenewalFilter, wanted.arguments), today(), current_user().user_id)
+
+
+def _numbers(wanted: Selection) -> list[int]:
+    return [int(text) for text in wanted.ids if text.isascii() and text.isdigit() and len(text) < 19]
+
+
+def _preview(policy_ids: list[int], query: str) -> Response:
+    found = bulk.choose_for_reminders(policy_ids, today())
     return render(
         "renewals/remind.html",
-        selection=selection,
-        sample=_sample(selection),
+        selection=found,
+        sample=_sample(found),
         key=uuid.uuid4().hex,
-        back=f"/renewals?{request.form.get('address', '').lstrip('?')}",
+        back=f"/renewals?{query}",
         words=words,
     )
 
 
-def _sample(selection: bulk.Selection) -> dict[str, Any] | None:
+def _sample(found: bulk.Selection) -> dict[str, Any] | None:
     """What the first of the clients would read, on the first channel that reaches them."""
-    if not selection.ready:
+    if not found.ready:
         return None
-    facts = selection.ready[0]
-    way = next(way for way in selection.ways[facts["policy_id"]] if not way.why_not)
+    facts = found.ready[0]
+    way = next(way for way in found.ways[facts["policy_id"]] if not way.why_not)
     occasion = reminding.occasion_of(facts, today())
     shown = reminding.preview(facts, occasion, way.channel, facts["language"], setting("company"))
     return {"label": bulk.label_of(facts), "channel": words.CHANNELS[way.channel], "message": shown}
@@ -79,9 +89,9 @@ def remind() -> Answer:
     if form.data is None:
         flash(NOTHING_CHOSEN, "warn")
         return redirect_home("/renewals")
-    selection = bulk.choose_for_reminders(form.data.policy_ids, today())
+    found = bulk.choose_for_reminders(form.data.policy_ids, today())
     with transaction() as tx:
-        batch_id = bulk.start_reminders(tx, actor(), selection, key=form.data.key, today=today())
+        batch_id = bulk.start_reminders(tx, actor(), found, key=form.data.key, today=today())
     return redirect_home(f"/jobs/{batch_id}")
 
 

@@ -1,18 +1,22 @@
 """The list of renewals with the figures above it, and the retention of past months."""
 
 from dataclasses import replace
+from typing import Any
 
 from flask import Response, request
 
+from database_pool import transaction
+from portal import audit
 from portal.formats import today
 from portal.inputs import lenient
+from portal.lists.service import Preferences, preferences_of
 from portal.paging import listing
 from portal.policies import words as policy_words
 from portal.renewals import queries, words
 from portal.renewals.inputs import RenewalFilter
 from portal.renewals.views.routes import blueprint
 from portal.settings.queries import masters
-from portal.web import current_user, render, requires
+from portal.web import actor, csv_download, current_user, render, requires, shows
 
 MONTHS_BACK = 12
 
@@ -33,12 +37,42 @@ def index() -> Response:
         board=queries.board(today()),
         today=today(),
         wanted=wanted,
+        preferences=_preferences(),
         masters=masters(),
         colleagues=queries.colleagues(),
         is_narrowed=any(value is not None for name, value in wanted if name != "view"),
         words=words,
         policy_words=policy_words,
     )
+
+
+@blueprint.get("/renewals/export")
+@requires("policies.read")
+@shows("export of renewals")
+def export() -> Response:
+    """The list as a CSV file: all its rows, the columns that are shown; a month's own name where it is one month."""
+    arguments = request.args.to_dict()
+    wanted = lenient(RenewalFilter, arguments)
+    return exported(arguments, queries.filters_of(wanted, today(), current_user().user_id))
+
+
+def exported(arguments: dict[str, str], filters: dict[str, Any]) -> Response:
+    """Rows of the list as a file, noted in the trail."""
+    columns = _preferences().exported
+    headings = ["Policy", *(column.label for column in columns)]
+    fields = ["policy_number", *(column.field for column in columns)]
+    with transaction() as tx:
+        audit.record(tx, actor(), "export", "list", "renewals", after={
+            "filter": arguments, "ids": filters.get("policy_id_in"), "columns": fields})  # fmt: skip
+    rows = queries.every_renewal(listing(arguments, queries.SORTS), filters)
+    month = lenient(RenewalFilter, arguments).month
+    name = f"renewals-{month}.csv" if month else "renewals.csv"
+    return csv_download(name, headings, ([row[field] for field in fields] for row in rows))
+
+
+def _preferences() -> Preferences:
+    user = current_user()
+    return preferences_of(user.user_id, "renewals", words.COLUMNS, user.permissions)
 
 
 @blueprint.get("/renewals/retention")

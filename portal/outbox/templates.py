@@ -31,6 +31,8 @@ SAMPLES = {
     "agency": "Your insurance agency",
     "agency_phone": "+91 98200 12345",
 }
+# What only some kinds of texts may name.
+MORE_SAMPLES = {"policy.papers": {"papers": "the payment, the signed proposal form"}}
 LIST_SAMPLE = "1 Family Health Floater, 2856/204511/2026\n2 Private Car Package MH 02 DN 4417, 3001/A/118822"
 OF_THE_BOT = "bot."
 BRACES = re.compile(r"\{\{|\}\}")
@@ -41,7 +43,7 @@ FIELDS = ("subject", "body", "html_body", "provider_template_id", "is_active")
 def samples_of(template: Row) -> dict[str, str]:
     """What a template may name: for the bot what its own default names and the agency, else every fact of a policy."""
     if not template["key"].startswith(OF_THE_BOT):
-        return SAMPLES
+        return {**SAMPLES, **MORE_SAMPLES.get(template["key"], {})}
     names = {*(template["default_variables"] or template["variables"]), "agency"}
     return {name: LIST_SAMPLE if name == "list" else SAMPLES.get(name, name) for name in sorted(names)}
 

@@ -1,7 +1,7 @@
 """What clients are told about a policy: where a message may go, the facts it may name, and the notices of this area."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal
 
@@ -87,13 +87,16 @@ def variables_of(facts: Row, company: Row | None) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Notice:
-    """A notice about a policy: the template's key, the day it is for (one a day), and what goes with it."""
+    """A notice about a policy: the template's key, the day it is for (one a day), what goes with it and what `more` its
+    words may name.
+    """
 
-    template: Literal["policy.issued", "renewal.confirmed"]
+    template: Literal["policy.issued", "renewal.confirmed", "policy.papers"]
     day: date
     document_ids: tuple[int, ...] = ()
     batch_id: str | None = None
     priority: int = 2
+    more: Mapping[str, str] = field(default_factory=dict)
 
 
 def tell(
@@ -110,7 +113,7 @@ def tell(
             policy_id=facts["policy_id"],
             language=facts["language"],
             template=notice.template,
-            variables=variables_of(facts, company),
+            variables={**variables_of(facts, company), **notice.more},
             document_ids=notice.document_ids,
             priority=notice.priority,
             batch_id=notice.batch_id,

@@ -10,6 +10,7 @@ from portal.inputs import Checkbox, EmailAddress, Input, Name, PhoneNumber, Shor
 Role = Literal["administrator", "manager", "staff", "accounts", "read-only"]
 Theme = Literal["system", "light", "dark"]
 Density = Literal["comfortable", "compact"]
+Language = Literal["en", "hi", "gu", "mr"]
 Scope = Literal["clients:read", "clients:write", "policies:read", "policies:write", "documents:read",
                 "documents:write", "settings:write", "users:write", "audit:read", "everything"]
 LONGEST_PASSWORD = 128
@@ -58,6 +59,7 @@ class Account(Input):
     theme: Theme = Field("system", title="Colours")
     density: Density = Field("comfortable", title="Rows in lists")
     shortcuts: Checkbox = Field(False, title="Keys of the keyboard")
+    language: Language = Field("en", title="Language of your new clients")
     version: Version
 
 

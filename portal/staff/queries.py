@@ -7,7 +7,7 @@ from database_pool import execute_query
 
 Row = dict[str, Any]
 SHOWN = ("user_id", "email", "name", "role", "must_change_password", "is_active", "phone", "theme", "density",
-         "shortcuts", "last_sign_in_at", "clerk_invited", "version", "created_at")
+         "shortcuts", "language", "last_sign_in_at", "clerk_invited", "version", "created_at")
 MOST_COLLEAGUES = 500
 MOST_SESSIONS = 50
 

@@ -28,7 +28,8 @@ VERBS = {
     "erase": "erased for good",
     "renew": "added as a renewal", "renewed": "renewed", "cancel": "cancelled", "lose": "marked as lost",
     "complete": "completed", "reopen": "opened again", "merge": "merged into another", "retire": "retired",
-    "take back merge": "brought back from a merge", "export": "exported", "withdraw": "had an endorsement taken back", "revoke": "revoked",
+    "take back merge": "brought back from a merge", "export": "exported", "withdraw": "had an endorsement taken back",
+    "revoke": "revoked",
     **{done: done for done in ("signed in", "signed out", "invited", "disabled", "enabled", "reset password")},
 }  # fmt: skip
 _PAGES = {"client": "/clients/{}", "policy": "/policies/{}", "user": "/users/{}", "document": "/documents/{}",

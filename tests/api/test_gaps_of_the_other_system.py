@@ -50,3 +50,38 @@ def test_missing_user_profile(app):
 
 def test_user_rows_are_sent_to_the_browser_with_their_password_hashes(administrator):
     assert "hash" not in administrator("GET", "/users").text
+
+
+def test_missing_saved_filters(app):
+    browser = sign_in(app, "staff")
+    view = {"name": "Pune without e-mail", "query": "city=Pune", "shared": "on"}
+    answer = browser.submit("/lists/clients/views", view)
+    assert answer.location.endswith("/clients?city=Pune"), "the address alone brings the view back"
+    assert "Pune without e-mail" in sign_in(app, "manager").get("/clients").text
+
+
+def test_missing_global_search(app, client):
+    page = sign_in(app, "reader").get(f"/search?q={client['phone'][-7:]}", follow_redirects=True).text
+    assert client["name"] in page
+    assert client["client_id"] in page
+
+
+def test_missing_family_relations_and_dates_of_birth(app, administrator, client):
+    member = {"name": "Asha Rao", "relation": "daughter", "date_of_birth": "2015-03-09"}
+    assert administrator("POST", f"/clients/{client['client_id']}/members", member).status_code == 201
+    page = sign_in(app, "reader").get(f"/clients/{client['client_id']}").text
+    assert "Asha Rao" in page
+    assert "daughter" in page.lower()
+    assert "No health cover" in page
+
+
+def test_missing_duplicates(administrator, client):
+    again = administrator("POST", "/clients", {"name": "Somebody Else", "phone": client["phone"]})
+    assert again.status_code == 409
+    assert again.json["alike"][0]["client_id"] == client["client_id"]
+
+
+def test_search_loaded_whole_tables_into_the_program(administrator):
+    answer = administrator("GET", "/clients?size=25")
+    assert len(answer.json["data"]) <= 25
+    assert administrator("GET", "/clients?size=1000").status_code == 400

@@ -1,5 +1,6 @@
 """Every page, wide and narrow, light and dark: accessible, true to the security policy, never scrolling sideways."""
 
+import gzip
 import json
 import subprocess
 from collections.abc import Callable
@@ -112,6 +113,44 @@ def test_pages_are_valid_html(agency: Agency, open_page: Callable[..., Page], tm
     done = subprocess.run(["node", HTML_VALIDATE, "--formatter", "text", *sorted(tmp_path.glob("*.html"))],
                           cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout[-6000:]
+
+
+# Gaps of the other system, by name.
+
+
+def test_pages_had_three_different_headers_and_some_no_navigation(
+    agency: Agency, open_page: Callable[..., Page]
+) -> None:
+    page = open_page("/clients")
+    shells = {}
+    for name in ("today", "clients", "policies", "motor policy", "renewals", "outbox", "audit", "settings", "account"):
+        page.goto(agency.paths[name])
+        shells[name] = page.evaluate("""[
+            document.querySelectorAll('body > header').length, document.querySelectorAll('main').length,
+            document.querySelectorAll('header [data-search-key], header .account').length,
+            [...document.querySelectorAll('nav.side a[href]')].map(a => a.pathname).join()]""")
+    assert len({str(shell) for shell in shells.values()}) == 1, shells
+
+
+def test_the_actions_column_was_cut_off_at_1366_px(agency: Agency, open_page: Callable[..., Page]) -> None:
+    page = open_page("/clients")
+    cut = []
+    for name in ("clients", "policies", "pending", "renewals", "documents", "outbox", "users"):
+        page.goto(agency.paths[name])
+        tables = "[...document.querySelectorAll('.tablewrap')].some(it => it.scrollWidth > it.clientWidth + 1)"
+        if page.evaluate(tables):
+            cut.append(name)
+    assert cut == []
+
+
+HEAVIEST = 60 * 1024   # bytes of a page as it travels
+
+
+def test_no_page_is_heavy(agency: Agency, open_page: Callable[..., Page]) -> None:
+    page = open_page("/clients")
+    lists = ("/", "/clients?size=100", "/policies?size=100", "/renewals?view=all&size=100", "/pending?size=100")
+    weights = {path: len(gzip.compress(page.request.get(path).body(), 6)) for path in (*agency.paths.values(), *lists)}
+    assert {path: weight for path, weight in weights.items() if weight > HEAVIEST} == {}
 
 
 def test_the_pages_work_without_javascript(agency: Agency, open_page: Callable[..., Page]) -> None:

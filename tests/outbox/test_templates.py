@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from database_pool import execute_query
-from portal.outbox.templates import LIST_SAMPLE, LONGEST_WHATSAPP, SAMPLES
+from portal.outbox.templates import LIST_SAMPLE, LONGEST_WHATSAPP, MORE_SAMPLES, SAMPLES
 from portal.outbox.wording import fill, places_of
 from tests.cast import found, sign_in
 
@@ -47,6 +47,7 @@ def test_every_text_is_there_in_all_four_languages_and_names_the_same(database):
         "reminder.bonus",
         "policy.issued",
         "renewal.confirmed",
+        "policy.papers",
     }
     for (key, channel), by_language in texts.items():
         assert set(by_language) == LANGUAGES, key
@@ -57,7 +58,7 @@ def test_every_text_is_there_in_all_four_languages_and_names_the_same(database):
 
 def test_every_text_reads_well_with_its_examples_and_fits(database):
     for row in execute_query("message_templates").data:
-        samples = {**SAMPLES, "list": LIST_SAMPLE}
+        samples = {**SAMPLES, **MORE_SAMPLES.get(row["key"], {}), "list": LIST_SAMPLE}
         body = fill(row["body"], samples)
         assert "{{" not in body
         assert "}}" not in body

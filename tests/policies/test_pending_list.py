@@ -103,3 +103,29 @@ def test_who_may_only_read_sees_the_list_without_its_buttons(app, waiting):
     page = sign_in(app, "reader").get("/pending")
     assert page.status_code == 200
     assert "Take over" not in page.text
+
+
+def test_a_client_is_asked_for_what_is_awaited_once_a_day_in_the_clients_words(clerk, waiting):
+    policy_id, book = waiting
+    with transaction() as tx:
+        tx.update("policies", {"waiting_for": ["payment", "policy document", "KYC"], "state": "pending"},
+                  filters={"policy_id_eq": policy_id})  # fmt: skip
+        tx.update("clients", {"phone": "+919820012345", "whatsapp_opt_in": False, "email": None, "language": "en"},
+                  filters={"client_id_eq": book.client})  # fmt: skip
+    here = f"/policies/{policy_id}/papers"
+    assert "cannot be reached by a message" in clerk.get(here).text
+    assert clerk.submit(here).status_code == 422
+    with transaction() as tx:
+        tx.update("clients", {"whatsapp_opt_in": True, "language": "gu"}, filters={"client_id_eq": book.client})
+    page = clerk.get(here).text
+    assert "પ્રીમિયમની ચુકવણી, કેવાયસી કાગળો (પાન અને સરનામાનો પુરાવો)" in page, "not the insurer's own document"
+    assert clerk.submit(here).status_code == 303
+    again = clerk.submit(here)
+    assert again.status_code == 422
+    assert "asked today already" in again.text
+    messages = execute_query("messages", filters={"policy_id_eq": policy_id, "template_key_eq": "policy.papers"}).data
+    assert [(row["channel"], row["language"]) for row in messages] == [("whatsapp", "gu")]
+    assert trail(policy_id)[-1]["action"] == "ask for papers"
+    with transaction() as tx:
+        tx.update("policies", {"waiting_for": ["policy document"]}, filters={"policy_id_eq": policy_id})
+    assert "Nothing is awaited from the client." in clerk.get(here).text

@@ -51,6 +51,15 @@ def test_name_phone_and_looks_are_saved(clerk):
     assert stored("staff")["phone"] == "+919820012345"
 
 
+def test_new_clients_begin_with_the_language_of_the_colleague(clerk):
+    typed = {"name": "Charu Nair", "language": "gu", "version": stored("staff")["version"]}
+    assert clerk.submit("/account", typed).status_code == 303
+    assert '<option value="gu" selected>' in clerk.get("/clients/new").text
+    assert '<option value="gu" selected>' in clerk.get("/account").text
+    refused = clerk.submit("/account", {**typed, "language": "xx", "version": stored("staff")["version"]})
+    assert refused.status_code == 422
+
+
 def test_an_empty_phone_clears_it(clerk):
     clerk.submit("/account", {"name": "Charu Nair", "phone": "", "version": stored("staff")["version"]})
     assert stored("staff")["phone"] is None

@@ -28,6 +28,7 @@ from portal.errors import Refused
 from portal.formats import show_phone, today
 from portal.inputs import LARGEST_ID
 from portal.settings.queries import masters
+from portal.staff.queries import colleague
 from portal.web import (
     SubmittedForm,
     actor,
@@ -52,8 +53,10 @@ IN_THE_TRASH = "A colleague moved this client to the trash meanwhile. Restore it
 @blueprint.get("/new")
 @requires("clients.write")
 def new() -> Response:
-    """The form for a new client."""
-    return _client_form(prefilled({"form_key": secrets.token_hex(16), "client_type": "individual", "language": "en"}))
+    """The form for a new client, in the language that the colleague's clients are mostly written to."""
+    mine = colleague(current_user().user_id)
+    start = {"client_type": "individual", "language": mine["language"] if mine else "en"}
+    return _client_form(prefilled({"form_key": secrets.token_hex(16), **start}))
 
 
 @blueprint.post("/new")

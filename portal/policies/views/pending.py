@@ -7,14 +7,17 @@ from flask import Response, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from database_pool import BusinessRule, Conflict, Duplicate, transaction
-from portal.formats import now
+from portal.errors import Refused
+from portal.formats import now, today
 from portal.inputs import lenient
 from portal.paging import listing
-from portal.policies import queries, service, waiting, words
+from portal.policies import chasing, queries, service, waiting, words
 from portal.policies.inputs import FORMS, ArrivalInput, PendingFilter, VersionInput
+from portal.policies.notices import Way, ways_of_many
 from portal.policies.views import form_page
 from portal.policies.views.routes import CHANGED, blueprint, living_policy
 from portal.policies.views.writing import UNFINISHED, saved_page, stored_subject
+from portal.settings.queries import setting
 from portal.web import actor, current_user, flash, may, prefilled, redirect_to, render, requires, shows, submitted
 
 Answer = Response | BaseResponse
@@ -102,6 +105,40 @@ def take_over(policy_id: int) -> Answer:
     return _small_change(
         policy_id, form.data, lambda tx, data: waiting.take_over(tx, actor(), stored, data.version, user.name)
     )
+
+
+@blueprint.get("/policies/<int:policy_id>/papers")
+@requires("policies.write")
+@shows("request for papers", "policy", "policy_id")
+def papers_request(policy_id: int) -> Response:
+    """What the client would read who is asked for what a pending policy waits for."""
+    return _papers_page(living_policy(policy_id))
+
+
+@blueprint.post("/policies/<int:policy_id>/papers")
+@requires("policies.write")
+def ask_for_papers(policy_id: int) -> Answer:
+    """Asks the client, on every channel that may be used; once a day."""
+    policy, facts = living_policy(policy_id), queries.notice_facts(policy_id)
+    try:
+        with transaction() as tx:
+            chasing.ask(tx, actor(), policy, facts or {}, _ways(facts), company=setting("company"), day=today())
+    except Refused as refusal:
+        return _papers_page(policy, refusal.sentence)
+    flash("The request is in the outbox.")
+    return redirect_to("policies.page", policy_id=policy_id)
+
+
+def _papers_page(policy: dict[str, Any], refused: str = "") -> Response:
+    facts, company = queries.notice_facts(policy["policy_id"]), setting("company")
+    why_not = refused or chasing.why_not(policy)
+    ways = [] if why_not or facts is None else _ways(facts)
+    shown = [(way, chasing.preview(policy, facts or {}, way.channel, company)) for way in ways]
+    return render("policies/papers.html", 422 if refused else 200, policy=policy, why_not=why_not, shown=shown)
+
+
+def _ways(facts: dict[str, Any] | None) -> list[Way]:
+    return ways_of_many([facts])[facts["policy_id"]] if facts else []
 
 
 def _small_change(policy_id: int, data: Any, change: Any) -> Answer:

@@ -11,7 +11,8 @@ from portal.staff.devices import describe
 from portal.staff.inputs import Account, PasswordChange
 from portal.staff.views.sign_in import blueprint
 
-LABELS = {"name": "Name", "phone": "Phone", "theme": "Colours", "density": "Rows in lists", "shortcuts": "Keys"}
+LABELS = {"name": "Name", "phone": "Phone", "theme": "Colours", "density": "Rows in lists", "shortcuts": "Keys",
+          "language": "Language of your new clients"}  # fmt: skip
 
 
 @blueprint.get("/account")

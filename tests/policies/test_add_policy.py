@@ -339,3 +339,12 @@ def test_a_new_car_gets_the_ends_of_both_covers_and_is_due_at_the_first(clerk, b
     row, vehicle = stored(policy_id), details("motor_details", policy_id)
     assert (vehicle["own_damage_to"], vehicle["third_party_to"]) == (date(2027, 10, 31), date(2029, 10, 31))
     assert (row["policy_to"], row["due_on"]) == (date(2029, 10, 31), date(2027, 10, 31))
+
+
+def test_saving_and_adding_another_leads_to_an_empty_form_of_the_same_client(clerk, book):
+    form = book.form("motor", policy_number="AN/1", action="another")
+    answer = clerk.submit("/policies/new", form, follow_redirects=True)
+    assert answer.request.path == "/policies/new"
+    assert "AN/1" in answer.text, "the message says what was saved"
+    assert f'name="client_id" value="{book.client}"' in answer.text
+    assert 'name="policy_number" type="text" value=""' in answer.text

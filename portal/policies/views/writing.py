@@ -111,7 +111,9 @@ def create() -> Answer:
                 )
             saved = tx.changes[0].rows[0]
             if queries.is_there(saved["policy_id"]):
-                return saved_page(form.data, saved, book)
+                shown = saved_page(form.data, saved, book)
+                again = {"client_id": client_id, "line": line}
+                return redirect_to("policies.new", **again) if request.form.get("action") == "another" else shown
             form.values.pop("form_key")
             form.add_error("", SAVED_AND_DELETED)
         except Duplicate as error:

@@ -92,7 +92,7 @@ def scan(program: str, portal: RunningPortal, arguments: argparse.Namespace) -> 
         "--depth", "6", "--max-links-per-page", "60", "--max-files-per-dir", "25", "--max-parameters", "25",
         # A fifth of the time for finding pages, the rest for some thirty modules.
         "--max-scan-time", str(arguments.minutes * 12), "--max-attack-time", str(max(5, arguments.minutes * 48 // 32)),
-        "--tasks", "4", "-t", "20", "-f", "json", "-o", str(report), "--flush-session", "--no-bugreport",
+        "--tasks", "1", "-t", "20", "-f", "json", "-o", str(report), "--flush-session", "--no-bugreport",
         "--store-session", str(portal.folder), "--store-config", str(portal.folder),
         *(part for path in LEFT_ALONE for part in ("-x", f"{portal.url}{path}*"))]  # fmt: skip
     try:

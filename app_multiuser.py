@@ -145,6 +145,7 @@ def _equip_templates(app: Flask) -> None:
     app.context_processor(lambda: {"kept_channels": kept})
     app.context_processor(lambda: {"user": problems.user_for_page()})
     app.url_defaults(_with_version(pathlib.Path(app.static_folder or "")))
+    templates.keep_compiled(environment, config.settings().data_dir / "compiled")
     for name in environment.list_templates(extensions=["html"]):
         environment.get_template(name)
 

@@ -44,6 +44,7 @@ pool_mode = transaction
 default_pool_size = {pool_size}
 max_client_conn = 1000
 server_idle_timeout = 60
+server_login_retry = 1
 ignore_startup_parameters = extra_float_digits
 """
         )

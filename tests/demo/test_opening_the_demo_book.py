@@ -6,6 +6,7 @@ import pytest
 from flask import Flask
 
 from database_pool import execute_query
+from portal import sealing
 from portal.demo import seed
 from tests.cast import Browser, visitor
 from tests.colleague import largest_form
@@ -51,7 +52,8 @@ def test_a_client_saved_without_changes_stays_as_it_is(administrator):
         answer = administrator.post(form.action or path, data={**form.fields, "same_as_known": "on"})
         assert answer.status_code == 303, f"{before['client_type']}: {answer.status}"
         after = execute_query("clients", filters={"client_id": before["client_id"]}).data[0]
-        assert {name for name in after if after[name] != before[name]} <= MOVED_BY_SAVING
+        old, new = sealing.opened(before), sealing.opened(after)   # sealed anew, the same words look different
+        assert {name for name in new if new[name] != old[name]} <= MOVED_BY_SAVING
 
 
 @pytest.mark.parametrize("path", [

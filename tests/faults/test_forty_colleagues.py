@@ -17,6 +17,7 @@ import requests
 
 from config import Settings
 from database_pool import execute_query, migrate, transaction
+from portal import sealing
 from portal.demo import seed
 from portal.staff import passwords
 from tests import cast
@@ -218,7 +219,8 @@ def _an_office_day(office: Office, bearable: set[int], disturb: Callable[[], Non
 
 def _compare_with_what_is_stored(diary: Diary) -> None:
     for client_id, marks in diary.notes.items():
-        notes = execute_query("clients", columns="notes", filters={"client_id": client_id}).data[0]["notes"].split()
+        row = execute_query("clients", filters={"client_id": client_id}).data[0]
+        notes = sealing.opened(row)["notes"].split()
         stored = Counter(note for note in notes if re.fullmatch(r"m\d+x\d+", note))
         assert set(marks) <= set(stored), f"{client_id} lost acknowledged edits: {set(marks) - set(stored)}"
         assert max(stored.values()) == 1, f"{client_id}: an edit was stored twice"

@@ -16,7 +16,7 @@ from portal.renewals import queries, words
 from portal.renewals.inputs import RenewalFilter
 from portal.renewals.views.routes import blueprint
 from portal.settings.queries import masters
-from portal.web import actor, csv_download, current_user, render, requires, shows
+from portal.web import actor, csv_download, current_user, limited, render, requires, shows
 
 MONTHS_BACK = 12
 
@@ -49,6 +49,7 @@ def index() -> Response:
 @blueprint.get("/renewals/export")
 @requires("policies.read")
 @shows("export of renewals")
+@limited("exports")
 def export() -> Response:
     """The list as a CSV file: all its rows, the columns that are shown; a month's own name where it is one month."""
     arguments = request.args.to_dict()

@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+import threading
 import uuid
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -35,8 +36,10 @@ SECURITY_HEADERS = {
 _BY_KEY = tuple((name.lower(), (name, value)) for name, value in SECURITY_HEADERS.items())
 LARGEST_FORM = 16 * 1024 * 1024   # bytes of fields, files not counted; as nginx.conf allows
 LARGEST_PUBLIC_FORM = 1024 * 1024
+MOST_LARGER_PUBLIC_FORMS = 2   # read at once in a process; further ones are refused before they are read
 STRICT_TRANSPORT = "max-age=31536000; includeSubDomains"
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
+_larger_public_forms = threading.BoundedSemaphore(MOST_LARGER_PUBLIC_FORMS)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -52,6 +55,7 @@ def connect(app: Flask) -> None:
 def limit_forms(app: Flask) -> None:
     """Sets the limits on forms. To be called after the gate is set: a stranger is refused before any of it is read."""
     app.before_request(_limit_forms)
+    app.teardown_request(_note_end_of_large_form)
 
 
 class FormTokens(CSRFProtect):
@@ -132,18 +136,33 @@ def _refuse_junk() -> None:
 
 
 def _limit_forms() -> None:
-    """A colleague's form is read even when far too much was pasted into it, so that it can be shown again with its
-    errors; what a stranger sends is not worth the memory.
+    """A form is read even when far too much was pasted into it, so that it can be shown again with its errors. What
+    strangers send may take the memory of few such forms.
 
     Werkzeug's own limits on form fields count multipart forms alone; the others are read as a whole.
     """
     view = current_app.view_functions.get(request.endpoint or "")
-    limit = LARGEST_PUBLIC_FORM if view is None or access.access_of(view) == access.PUBLIC else LARGEST_FORM
+    public = view is None or access.access_of(view) == access.PUBLIC
+    limit = LARGEST_PUBLIC_FORM if public and not _may_be_larger(view) else LARGEST_FORM
     request.max_form_memory_size = limit
     if request.mimetype == "application/x-www-form-urlencoded":
         request.max_content_length = limit
         if request.get_data().count(b"&") >= current_app.config["MAX_FORM_PARTS"]:
             abort(413)
+
+
+def _may_be_larger(view: Callable[..., Any] | None) -> bool:
+    if view is None or getattr(view, "signed_by_sender", False):
+        return False
+    if (request.content_length or 0) <= LARGEST_PUBLIC_FORM:
+        return False
+    g.large_public_form = _larger_public_forms.acquire(blocking=False)
+    return bool(g.large_public_form)
+
+
+def _note_end_of_large_form(_error: BaseException | None) -> None:
+    if g.pop("large_public_form", False):
+        _larger_public_forms.release()
 
 
 def _protect(response: Response) -> Response:

@@ -1,6 +1,10 @@
 """Every change needs the token of the session that asks for it, and a form that came too late loses nothing."""
 
+import io
 import re
+import threading
+from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import pytest
 from werkzeug.routing import AnyConverter
@@ -8,6 +12,7 @@ from werkzeug.routing import AnyConverter
 import app_multiuser
 import config
 from database_pool import execute_query
+from portal.web import protection
 from tests.cast import found, make_cast, sign_in, visitor
 
 
@@ -103,7 +108,7 @@ def test_passwords_are_not_kept_on_that_page(app):
     assert "Passwords are not kept" in page.text
 
 
-@pytest.mark.parametrize(("path", "megabytes"), [("/login", 2), ("/account", 17)])
+@pytest.mark.parametrize(("path", "megabytes"), [("/login", 17), ("/account", 17)])
 def test_more_than_a_form_can_hold_is_refused_in_clear_words(app, path, megabytes):
     browser = sign_in(app, "staff") if path == "/account" else visitor(app)
     answer = browser.submit(path, {"name": "x" * megabytes * 1024 * 1024, "email": "a@example.in", "password": "x"})
@@ -118,6 +123,53 @@ def test_ten_megabytes_pasted_by_mistake_come_back_with_an_explanation(app, enco
     assert answer.status_code == 422
     assert "may have at most" in answer.text
     assert "x" * 10_000_000 in answer.text and "98200 12345" in answer.text
+
+
+@pytest.mark.parametrize("encoding", ["application/x-www-form-urlencoded", "multipart/form-data"])
+def test_a_stranger_too_gets_ten_megabytes_back_but_only_two_at_once(app, encoding):
+    pasted = {"email": "x" * 10_000_000, "password": "very secret words"}
+    for _ in range(2 * protection.MOST_LARGER_PUBLIC_FORMS):   # each makes room for the next
+        answer = visitor(app).submit("/login", pasted, content_type=encoding)
+        assert answer.status_code == 422
+        assert "x" * 10_000_000 in answer.text and "very secret words" not in answer.text
+    with ExitStack() as others:
+        for _ in range(protection.MOST_LARGER_PUBLIC_FORMS):
+            others.enter_context(being_read(app))
+        answer = visitor(app).submit("/login", pasted, content_type=encoding)
+        assert answer.status_code == 413
+        assert "too large" in answer.text
+    assert visitor(app).submit("/login", pasted, content_type=encoding).status_code == 422
+
+
+class SlowBody(io.BytesIO):
+    """A form of which nothing more comes until somebody says so."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked, self.over = threading.Event(), threading.Event()
+
+    def readinto(self, _):
+        self.asked.set()
+        self.over.wait(30)
+        return 0
+
+    def read(self, *_):
+        self.readinto(None)
+        return b""
+
+
+@contextmanager
+def being_read(app):
+    """A large form of a stranger that is on its way at this moment."""
+    body, kind = SlowBody(), "application/x-www-form-urlencoded"
+    length = {"CONTENT_LENGTH": "2000000"}
+    send = partial(visitor(app).post, "/login", input_stream=body, content_type=kind, environ_overrides=length)
+    stranger = threading.Thread(target=send)
+    stranger.start()
+    assert body.asked.wait(10)
+    yield
+    body.over.set()
+    stranger.join()
 
 
 def test_more_fields_than_any_form_has_are_refused(app):

@@ -17,5 +17,7 @@ language sql stable set search_path = public, pg_temp as $$
    order by t.policy_from, t.policy_id
 $$;
 
+drop function policy_terms(bigint);
+
 select protect_schema();
 notify pgrst, 'reload schema';

@@ -35,7 +35,9 @@ LONGEST_LIST = 6000  # characters of an `in` list: a question travels in the URL
 READ_TIMEOUT = 25.0  # seconds; above the 20 the server gives a statement, so that its own answer arrives first
 _RETRY_LATER = {429, 502, 503, 504, 520, 521, 522, 523, 524}
 _TOO_LONG = "the question is too long for Supabase's REST interface: ask for less at once"
-_NAMED_ERROR = re.compile(r"[0-9A-Z]{5}|PGRST\w+")
+# Each SQLSTATE of PostgreSQL has a digit in it; EPIPE and its like are a server's own broken connections.
+_NAMED_ERROR = re.compile(r"(?=.*[0-9])[0-9A-Z]{5}|PGRST\w+")
+_NOT_IN_SCHEMA_CACHE = ("PGRST202", "PGRST205")  # a function, a table
 _WRONG_KEY = "the SUPABASE_KEY is refused: use the secret key (sb_secret_...), not the publishable one"
 
 
@@ -102,7 +104,7 @@ class SupabaseBackend:
 
     def call(self, function: Function, parameters: dict[str, Any], catalogue: Catalogue, deadline: float) -> Any:
         """What the function answers: rows, a row, or a value."""
-        answer = self._run(lambda client: _call(client, function.name, parameters), deadline)
+        answer = self._ask(lambda client: _call(client, function.name, parameters), deadline)
         if function.returns in catalogue.relations and not function.rows and _is_empty_row(answer):
             return None
         return catalogue.result_from_json(function, answer)
@@ -110,7 +112,7 @@ class SupabaseBackend:
     def apply(self, changes: str, key: str | None, deadline: float) -> list[list[Row]]:
         """All the changes or none, in one round trip; the rows as JSON."""
         parameters = {"changes": changes, "key": key}
-        return cast(list[list[Row]], self._run(lambda client: _call(client, "apply_changes", parameters), deadline))
+        return cast(list[list[Row]], self._ask(lambda client: _call(client, "apply_changes", parameters), deadline))
 
     def statistics(self) -> PoolStatistics:
         return self._pool.statistics()
@@ -139,13 +141,22 @@ class SupabaseBackend:
             return answer.data, answer.count
 
         try:
-            return self._run(ask, deadline)
+            return self._ask(ask, deadline)
         except DatabaseError as error:
             if error.code != "PGRST103":
                 raise
             # With a count, PostgREST calls an offset past the end an error; the count stands in its detail.
             total = re.search(r"(\d+) rows?", error.detail or "")
             return [], int(total[1]) if total else 0
+
+    def _ask(self, ask: Callable[[Client], Answer], deadline: float) -> Answer:
+        """Asks for what the catalogue says is there: a server that does not find it has lost its schema cache."""
+        try:
+            return self._run(ask, deadline)
+        except InvalidQuery as error:
+            if error.code not in _NOT_IN_SCHEMA_CACHE:
+                raise
+            raise Unavailable(f"Supabase is reading its schema again: {error.message}", error.code) from error
 
     def _run(self, ask: Callable[[Client], Answer], deadline: float) -> Answer:
         client = self._pool.acquire(deadline)

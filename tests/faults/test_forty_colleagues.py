@@ -241,9 +241,17 @@ def _compare_with_what_is_stored(diary: Diary) -> None:
         assert {row["state"] for row in states} == {"renewed"}
 
 
+def _with_the_log(wrong: list[str], office: Office) -> str:
+    """What went wrong, and what the portal wrote down under the references that its pages named."""
+    log = office.portal.logs().splitlines()
+    named = re.findall(r"Reference:\s+(\w+)", " ".join(wrong))
+    told = [line[:6000] for line in log if any(reference in line for reference in named)]
+    return "\n".join([*wrong, *told])
+
+
 def test_nobody_loses_an_update_and_each_conflict_is_a_clear_page(office: Office) -> None:
     diary = _an_office_day(office, bearable={303, 409})
-    assert not diary.wrong, diary.wrong[:5]
+    assert not diary.wrong, _with_the_log(diary.wrong[:5], office)
     assert diary.added and diary.renewed and diary.notes, f"nothing happened: {diary.statuses}"
     assert diary.statuses["edit 409"], f"forty colleagues on four clients met no conflict: {diary.statuses}"
     assert "deadlock" not in office.portal.logs()
@@ -257,7 +265,7 @@ def test_the_database_killed_under_forty_colleagues_heals_and_loses_nothing(offi
             office.kill_database()
 
     diary = _an_office_day(office, bearable={303, 409, 503}, disturb=kill_twice)
-    assert not diary.wrong, diary.wrong[:5]
+    assert not diary.wrong, _with_the_log(diary.wrong[:5], office)
     assert diary.added and diary.renewed and diary.notes, f"nothing happened: {diary.statuses}"
     _compare_with_what_is_stored(diary)
     assert Colleague(office.portal.url, "colleague1@example.in", cast.PASSWORD).get("/clients").status_code == 200

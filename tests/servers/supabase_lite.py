@@ -12,6 +12,7 @@ from tests.servers.processes import end_process, ending_with_us, free_port, remo
 
 HERE = Path(__file__).parent
 PROGRAM = HERE / "node_modules" / "@supabase" / "lite" / "dist" / "cli" / "index.js"
+_LOST_SCHEMA = b"Introspection failed"  # its database died while it read the schema: it would know no table ever after
 CONFIGURATION = """[api]
 port = {port}
 schemas = ["public"]
@@ -93,14 +94,28 @@ class SupabaseLite:
             )
 
     def _watch(self) -> None:
-        process = self._process
+        process, read = self._process, 0
         while process is not None:
-            process.wait()
+            try:
+                process.wait(0.2)
+            except subprocess.TimeoutExpired:
+                read, told = self._news(read)
+                if _LOST_SCHEMA not in told:
+                    continue
+                process.kill()
+                process.wait()
             if not self._wanted.is_set() or process is not self._process:
                 return
             self.restarts += 1
             self._launch()
             process = self._process
+
+    def _news(self, read: int) -> tuple[int, bytes]:
+        """What it has logged after the first `read` bytes, and how far that is."""
+        with self.log.open("rb") as log:
+            log.seek(read)
+            told = log.read()
+        return read + len(told), told
 
     def _answers(self) -> bool:
         request = urllib.request.Request(self.url + "/rest/v1/", headers={"apikey": self.secret_key})

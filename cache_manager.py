@@ -413,11 +413,17 @@ def enforce(allowance: Allowance) -> None:
 
 def _tell(allowance: Allowance, response: Any) -> Any:
     """The response with what is left of the allowance."""
-    name = allowance.name.replace('"', "")
-    response.headers.extend((
-        ("RateLimit-Policy", f'"{name}";q={allowance.limit};w={allowance.window}'),
-        ("RateLimit", f'"{name}";r={allowance.remaining};t={allowance.reset}')))
+    quoted, policy = _policy(allowance.name, allowance.limit, allowance.window)
+    response.headers.add("RateLimit-Policy", policy)
+    response.headers.add("RateLimit", f"{quoted};r={allowance.remaining};t={allowance.reset}")
     return response
+
+
+@functools.lru_cache(1000)
+def _policy(name: str, limit: int, window: int) -> tuple[str, str]:
+    """The limit's name as headers quote it, and what it allows."""
+    quoted = '"' + name.replace('"', "") + '"'
+    return quoted, f"{quoted};q={limit};w={window}"
 
 
 def _rate_counter() -> RateCounter:
@@ -432,8 +438,8 @@ def new_rate_counter() -> RateCounter:
     """A counter for the settings and the database of this moment."""
     counts_fast = default_pool().backend_name() != "supabase"
 
-    def count_in_table(key: str, seconds: int) -> int:
-        counted: int = call_function("count_request", {"subject": key, "seconds": seconds})
+    def count_in_table(key: str, seconds: int, hits: int) -> int:
+        counted: int = call_function("count_requests", {"subject": key, "seconds": seconds, "hits": hits})
         return counted
 
     return RateCounter(cache_manager.redis, cache_manager.report_failure, count_in_table if counts_fast else None,

@@ -139,6 +139,14 @@ def test_two_processes_count_together(portal):
     assert one.count("pages", "user-8", 100, 3600).used == 1
 
 
+def test_numbers_of_a_large_limit_are_taken_in_blocks_and_each_is_given_once(portal):
+    counters = [new_rate_counter() for _ in range(3)]
+    used = [counter.count("pages", "user-9", 1000, 3600).used for _ in range(25) for counter in counters]
+    assert len(set(used)) == 75
+    assert min(used) == 1
+    assert max(used) <= 3 * 30   # blocks of ten: each process is within one of them
+
+
 def test_operators_find_the_keys(portal, request):
     count_request("pages", "user-7", limit=5, window=60)
     if config.settings().redis_url:

@@ -1,5 +1,6 @@
 """The cache that all processes share: the commands of MemoryCache on Redis."""
 
+from collections.abc import Callable
 from typing import Any
 
 import redis
@@ -23,22 +24,23 @@ class RedisCache:
 
     def __init__(self, client: Client, *, cluster: bool = False) -> None:
         self.client, self.is_cluster = client, cluster
+        # What every request asks goes the short way; in a cluster redis-py knows the server of each key.
+        self._ask: Callable[..., Any] = client.execute_command if cluster else client.connection_pool.ask
         self._increment = client.register_script(_INCREMENT)
         self._unlock = client.register_script(_UNLOCK)
 
     def get(self, key: str) -> str | None:
-        found: str | None = self.client.get(PREFIX + key)
+        found: str | None = self._ask("GET", PREFIX + key)
         return found
 
     def get_many(self, keys: list[str]) -> list[str | None]:
         names = [PREFIX + key for key in keys]
         if self.is_cluster:
             return list(self.client.mget_nonatomic(names))
-        return list(self.client.mget(names))
+        return list(self._ask("MGET", *names))
 
     def set(self, key: str, text: str, ttl: float) -> None:
-        # Of all ways to set a value with an end this one asks redis-py for the least work.
-        self.client.psetex(PREFIX + key, _milliseconds(ttl), text)
+        self._ask("PSETEX", PREFIX + key, _milliseconds(ttl), text)
 
     def set_many(self, texts: dict[str, str], ttl: float) -> None:
         pipeline = self.client.pipeline(transaction=False)

@@ -43,6 +43,7 @@ LOCK_TTL = 3.0   # seconds: a process that died while it computed holds the othe
 FLIGHT_PATIENCE = 10.0
 FIRST_LOOK, LONGEST_LOOK = 0.005, 0.1   # pauses between looks for a value that another process computes
 _MISSING: Any = object()
+_Name = tuple[str, str | None, str | None]   # of a flight: key, group, the group's mark when it began
 
 
 class CacheManager:
@@ -65,7 +66,7 @@ class CacheManager:
 
     def get(self, key: str, default: Any = None) -> Any:
         """The value, or `default` where there is none any more."""
-        found = self._look(key)
+        found, _ = self._look(key)
         return default if found is _MISSING else found
 
     def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
@@ -99,7 +100,7 @@ class CacheManager:
 
     def exists(self, key: str) -> bool:
         """Whether there is a value."""
-        return self._look(key) is not _MISSING
+        return self._look(key)[0] is not _MISSING
 
     def increment(self, key: str, by: int = 1, ttl: float = USUAL_TTL) -> int:
         """The count after adding `by`; it begins at 0, and `ttl` runs from there.
@@ -131,10 +132,12 @@ class CacheManager:
         if shared_only and not self.is_shared():
             self._misses += 1
             return compute()
-        found = self._look(key, group)
+        found, mark = self._look(key, group)
         if found is not _MISSING:
             return found  # type: ignore[no-any-return]
-        return self._fly(key, compute, _checked(ttl), group, shared_only)
+        if group is not None and mark is None:
+            mark = self._group_mark(group)
+        return self._fly((key, group, mark), compute, _checked(ttl), shared_only)
 
     def clear(self) -> None:
         """Forgets everything, on every machine."""
@@ -197,15 +200,21 @@ class CacheManager:
             url = settings().redis_url if self._given_url is None else self._given_url
             self._memory.clear()
             self._forget_counts()
-            self._link = RedisLink(url, self._memory.clear) if url else None
+            self._link = RedisLink(url, self._begin_anew) if url else None
             if self._link is not None:
                 self._link.start()
             self._process = os.getpid()
 
     def _forget_counts(self) -> None:
         self._hits = self._misses = self._sets = self._computed = self._waited = 0
-        self._flights: dict[str, _Flight] = {}
+        self._flights: dict[_Name, _Flight] = {}
         self._flights_lock = threading.Lock()
+
+    def _begin_anew(self) -> None:
+        """Forgets what the other side of the circuit breaker knew: its marks mean nothing on this one."""
+        self._memory.clear()
+        with self._flights_lock:
+            self._flights = {}
 
     def _ask(self, work: Callable[[Any], R], missed: Iterable[str] = ()) -> R:
         link = self._link if self._process == os.getpid() else self._linked()
@@ -213,7 +222,9 @@ class CacheManager:
             return work(self._memory)
         return link.ask(work, lambda: work(self._memory), missed)
 
-    def _look(self, key: str, group: str | None = None) -> Any:
+    def _look(self, key: str, group: str | None = None) -> tuple[Any, str | None]:
+        """The value, and the mark of its group."""
+        mark = None
         if group is None:
             text = self._ask(lambda cache: cache.get(key))
             value = _MISSING if text is None else self._opened(text)
@@ -224,7 +235,7 @@ class CacheManager:
             self._misses += 1
         else:
             self._hits += 1
-        return value
+        return value, mark
 
     def _opened(self, text: str, mark: str | None = "") -> Any:
         """The value of a text; missing when its group was forgotten. `mark` is the group's, "" where nobody asked."""
@@ -241,21 +252,25 @@ class CacheManager:
         standing: str = self._ask(lambda cache: cache.set_if_absent(_group_key(group), mark, GROUP_TTL))
         return standing
 
-    def _fly(self, key: str, compute: Callable[[], R], ttl: float, group: str | None, shared_only: bool) -> R:
-        """Computes the value, unless somebody else of this process is at it already: then waits for theirs."""
+    def _fly(self, name: _Name, compute: Callable[[], R], ttl: float, shared_only: bool) -> R:
+        """Computes the value, unless somebody else of this process is at it already: then waits for theirs.
+
+        Who asks after the group was forgotten must not get what was read before: a flight is named by the mark too.
+        """
         while True:
             with self._flights_lock:
-                flight = self._flights.get(key)
+                flight = self._flights.get(name)
                 mine = flight is None
                 if flight is None:
-                    flight = self._flights[key] = _Flight()
+                    flight = self._flights[name] = _Flight()
             if mine:
                 try:
-                    flight.value = self._compute(key, compute, ttl, group, shared_only)
+                    flight.value = self._compute(name, compute, ttl, shared_only)
                     return flight.value  # type: ignore[no-any-return]
                 finally:
                     with self._flights_lock:
-                        del self._flights[key]
+                        if self._flights.get(name) is flight:
+                            del self._flights[name]
                     flight.landed.set()
             self._waited += 1
             if not flight.landed.wait(FLIGHT_PATIENCE):
@@ -263,8 +278,9 @@ class CacheManager:
             if flight.value is not _MISSING:   # else theirs failed, and the next one tries
                 return from_text(as_text(flight.value))  # type: ignore[no-any-return]
 
-    def _compute(self, key: str, compute: Callable[[], R], ttl: float, group: str | None, shared_only: bool) -> R:
+    def _compute(self, name: _Name, compute: Callable[[], R], ttl: float, shared_only: bool) -> R:
         """Computes and remembers, while other processes wait for the lock; or takes what they put there meanwhile."""
+        key, group, mark = name
         lock, owner = f"lock:{key}", _new_mark()
         free = self._ask(lambda cache: cache.lock(lock, owner, LOCK_TTL) if isinstance(cache, RedisCache) else True,
                          missed=(lock,))
@@ -273,11 +289,12 @@ class CacheManager:
             if found is not _MISSING:
                 return found  # type: ignore[no-any-return]
         try:
-            mark = self._group_mark(group) if group is not None else ""
             self._computed += 1
             value = compute()
             if not shared_only or self.is_shared():
-                text = as_text(value) if group is None else _in_group(group, mark, as_text(value))
+                text = as_text(value)
+                if group is not None and mark is not None:
+                    text = _in_group(group, mark, text)
                 self._ask(lambda cache: cache.set(key, text, ttl))
             return value
         finally:
@@ -290,7 +307,7 @@ class CacheManager:
         while time.monotonic() < until:
             time.sleep(pause)
             pause = min(pause * 2, LONGEST_LOOK)
-            found = self._look(key, group)
+            found, _ = self._look(key, group)
             if found is not _MISSING or self._ask(lambda cache: cache.get(lock)) is None:
                 return found
         return _MISSING

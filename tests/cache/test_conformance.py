@@ -207,6 +207,30 @@ def test_what_was_read_before_a_group_was_forgotten_is_not_remembered(cache):
     assert cache.remember("client 7", lambda: "new", group="clients") == "new"
 
 
+def test_who_asks_after_a_group_was_forgotten_is_not_given_what_another_had_read_before(cache):
+    begun, go_on, found = threading.Event(), threading.Event(), {}
+
+    def read_before():
+        begun.set()
+        go_on.wait(10)
+        return "old"
+
+    def ask(who, compute):
+        found[who] = cache.remember("client 7", compute, group="clients")
+
+    threads = [threading.Thread(target=ask, args=("first", read_before)),
+               threading.Thread(target=ask, args=("second", lambda: "new"))]
+    threads[0].start()
+    begun.wait(10)
+    cache.forget_group("clients")
+    threads[1].start()
+    threads[1].join(0.1)   # on Redis the second waits for the lock of the first
+    go_on.set()
+    for thread in threads:
+        thread.join(10)
+    assert found == {"first": "old", "second": "new"}
+
+
 def test_a_function_remembers_by_its_arguments(cache, monkeypatch):
     monkeypatch.setattr(face, "cache_manager", cache)
     calls = []

@@ -214,6 +214,8 @@ def _explain(error: psycopg.Error) -> DatabaseError:
 def _argument(value: Any) -> Any:
     if value is None or isinstance(value, str):
         return value
+    if type(value) in (int, float):
+        return str(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(item, dict | list) for item in value)):

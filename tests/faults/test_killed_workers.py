@@ -151,7 +151,7 @@ def visit(portal: RunningPortal, enough: Callable[[], bool]) -> None:
 
 
 def test_tasks_in_gunicorn_happen_once_through_recycled_processes_and_a_stop(settings, sql):
-    ask_for_work(sql, 400, seconds=0.1)
+    ask_for_work(sql, 400, seconds=0.3)  # 15 seconds of work: recycling takes its time on a busy machine
     portal = RunningPortal(
         workers=2, application="tests.task_queue.web_with_work:application", DATABASE_URL=settings.database_url or "",
         TASK_WORKERS="4", WEB_MAX_REQUESTS="25", WEB_MAX_REQUESTS_JITTER="0", WEB_GRACEFUL_TIMEOUT="10")  # fmt: skip

@@ -23,6 +23,7 @@ from config import settings
 from database_pool import Transaction, transaction
 from infrastructure import task_rules
 from infrastructure.task_pace import ServerClock, Turn
+from infrastructure.task_precedence import Precedence
 from infrastructure.task_rules import (
     HIGH,
     LOW,
@@ -41,12 +42,15 @@ from infrastructure.task_workers import WorkerProcess, run_due
 __all__ = [
     "HIGH", "LOW", "MEDIUM", "PermanentFailure", "Postpone", "RunningTask", "TaskQueue", "TemporaryFailure", "Turn",
     "come_near", "current_task", "enqueue", "enqueue_many", "known_names", "knows", "name_requests_by", "pace",
-    "run_due_tasks", "schedule", "send_email_async", "send_whatsapp_async", "take_turn", "task", "task_queue",
+    "requests_in_flight", "run_due_tasks", "schedule", "send_email_async", "send_whatsapp_async", "take_turn", "task",
+    "task_queue",
 ]  # fmt: skip
 
 SEND_WHATSAPP, SEND_EMAIL = "outbox.send_whatsapp", "outbox.send_email"
 Work = TypeVar("Work", bound=Callable[..., dict[str, Any] | None])
 
+# `with requests_in_flight:` around what somebody waits for: the tasks of this process begin after it.
+requests_in_flight = Precedence()
 _registry = Registry()
 _server_clock = ServerClock()
 _request_id: Callable[[], str | None] = lambda: None  # noqa: E731 - replaced by the web application
@@ -174,9 +178,10 @@ def pace(bucket: str, *, per_second: float, burst: int = 1) -> None:
     turn.come()
 
 
-def take_turn(bucket: str, *, per_second: float, burst: int = 1) -> Turn:
+def take_turn(bucket: str, *, per_second: float, burst: int = 1, late: float | None = None) -> Turn:
     """A place in the line of `bucket`, which all processes share. After a rest `burst` calls go at once, then
-    `per_second`, evenly; so one second may see `burst` + `per_second` of them, and one more of who comes a little late.
+    `per_second`, evenly; so one second may see `burst` + `per_second` of them, and `per_second` * `late` of those who
+    come a little late: up to `late` seconds, or for a burst's length when that is absent.
     """
     if per_second <= 0 or burst < 1:
         raise ValueError("a pace needs per_second above 0 and a burst of 1 or more")
@@ -188,7 +193,7 @@ def take_turn(bucket: str, *, per_second: float, burst: int = 1) -> Turn:
         _server_clock.learn(moment, asked, answered)
         return answered if turn <= moment else _server_clock.here(turn)
 
-    return Turn(take, burst / per_second, _is_leaving)
+    return Turn(take, burst / per_second if late is None else late, _is_leaving)
 
 
 def come_near(turn: Turn, ahead: float = 0.0) -> None:
@@ -257,7 +262,7 @@ class TaskQueue:
             patterns = None if names is None else tuple(names)
             runner = WorkerProcess(
                 _store(), _registry, workers=self.max_workers, patterns=patterns,
-                address=lambda: database_pool.default_pool().listening_address(),
+                address=lambda: database_pool.default_pool().listening_address(), requests=requests_in_flight,
             )  # fmt: skip
             self._runner, self._process = runner, os.getpid()
             _started = self

@@ -10,7 +10,7 @@ from portal.errors import Refused
 from portal.formats import now
 from portal.gateways.interface import Accepted, Capabilities, Kind, Report, SendFailed, Verdict
 from portal.outbox import queries, service
-from portal.outbox.tasks import reconciling
+from portal.outbox.tasks import reconciling, sending
 from task_queue import run_due_tasks
 from tests.outbox.conftest import heard, stored, wrote
 
@@ -222,3 +222,13 @@ def test_waiting_reminders_of_a_policy_are_cancelled_and_others_stay(provider, q
     assert (stored(reminder)["state"], stored(other)["state"]) == ("cancelled", "queued")
     run_due_tasks()
     assert stored(reminder)["state"] == "cancelled" and not provider.sent
+
+
+@pytest.mark.parametrize("pace", [10, 70, 80])
+def test_no_second_holds_more_than_the_providers_pace_though_every_message_may_be_late(pace):
+    turns = [place / (pace * sending.PART_OF_THE_PACE) for place in range(10 * pace)]
+    for late_until in turns[: 2 * pace]:
+        # The worst there is: those before were held up as long as they may be, those after are in time.
+        sent = [turn if turn >= late_until else min(turn + sending.MAY_BE_LATE, late_until) for turn in turns]
+        for first, moment in enumerate(sent[: 3 * pace]):
+            assert first + pace >= len(sent) or sent[first + pace] - moment > 0.999

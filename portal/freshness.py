@@ -19,7 +19,7 @@ MOST_KEPT = 1000   # answers in each process
 MOST_ROWS = 300    # of one subject, from which on they are gathered: adding them up must cost nothing
 MOST_SUBJECTS = 50
 _lock = threading.Lock()
-_kept: WeakKeyDictionary[DatabasePool, LRUCache[Hashable, tuple[int, Any]]] = WeakKeyDictionary()
+_kept: WeakKeyDictionary[DatabasePool, LRUCache[Hashable, tuple[Any, Any]]] = WeakKeyDictionary()
 
 
 class Fresh:
@@ -30,11 +30,11 @@ class Fresh:
     def __init__(self) -> None:
         self._marks: dict[str, int] | None = None
 
-    def value(self, subject: str, key: Hashable, compute: Callable[[], Value]) -> Value:
-        """What `compute` answers, or answered before if nothing of the subject has changed since. Whoever takes it must
-        not change it. `subject` is one that a trigger notes: "policies", "masters", "lists".
+    def value(self, subject: str | tuple[str, ...], key: Hashable, compute: Callable[[], Value]) -> Value:
+        """What `compute` answers, or answered before if nothing of the subject (or subjects) has changed since. Whoever
+        takes it must not change it. A trigger notes the subjects "policies", "masters", "lists" and "colleagues".
         """
-        mark = self._mark(subject)
+        mark = self._mark(subject) if isinstance(subject, str) else tuple(map(self._mark, subject))
         with _lock:
             answers = _kept.setdefault(default_pool(), LRUCache(MOST_KEPT))
             found = answers.get((subject, key))

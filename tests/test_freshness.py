@@ -53,6 +53,14 @@ def test_a_change_of_another_subject_does_not():
     assert asked("policies", "elsewhere", compute) == 1
 
 
+def test_a_change_of_one_of_several_subjects_asks_again():
+    compute = Counted()
+    both = ("policies", "masters")
+    assert [asked(both, "several", compute) for _ in range(2)] == [1, 1]
+    add_agent("Third")
+    assert [asked(both, "several", compute) for _ in range(2)] == [2, 2]
+
+
 def test_a_change_taken_back_does_not():
     compute = Counted()
     asked("masters", "rolled back", compute)

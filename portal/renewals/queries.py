@@ -9,6 +9,7 @@ from typing import Any
 
 from database_pool import call_function, execute_query
 from portal.formats import today as office_today
+from portal.freshness import Fresh
 from portal.inputs import LARGEST_ID, search_query
 from portal.paging import Listing, Page, Sort, read_all, read_page
 from portal.renewals.inputs import RenewalFilter
@@ -86,25 +87,32 @@ class Board:
     retention: Retention
 
 
-def board(today: date) -> Board:
-    """What is open by urgency and by month, and what was kept of the terms of this month."""
+def board(today: date, fresh: Fresh) -> Board:
+    """What is open by urgency and by month, and what was kept of the terms of this month; counted anew only after some
+    policy (or a rule of grace) changed.
+    """
+    return fresh.value("policies", ("renewal board", today), lambda: _board(today))
+
+
+def _board(today: date) -> Board:
     figures = call_function("renewal_board", {"on_day": today}, read_only=True)
     strip = [Month(row["month"], row["policies"], Decimal(row["gross"])) for row in figures["strip"]]
-    return Board(figures["overdue"], figures["week"], figures["month"], strip, retention(today, 1, today)[0])
+    return Board(figures["overdue"], figures["week"], figures["month"], strip, _retention(figures["retention"][0]))
 
 
 def retention(first_month: date, months: int, today: date) -> list[Retention]:
     """What became of the terms that fell due in each of `months` months from that of `first_month`."""
     asked = {"first_month": first_month, "months": months, "on_day": today}
     rows = call_function("retention_by_month", asked, read_only=True)
-    return [
-        Retention(
-            **{name: row[name] for name in ("month", "renewed", "lost", "lapsed", "open")},
-            renewed_gross=Decimal(row["renewed_gross"]),
-            decided_gross=Decimal(row["decided_gross"]),
-        )
-        for row in rows
-    ]
+    return [_retention(row) for row in rows]
+
+
+def _retention(row: Row) -> Retention:
+    return Retention(
+        **{name: row[name] for name in ("month", "renewed", "lost", "lapsed", "open")},
+        renewed_gross=Decimal(row["renewed_gross"]),
+        decided_gross=Decimal(row["decided_gross"]),
+    )
 
 
 def filters_of(wanted: RenewalFilter, today: date, me: int) -> dict[str, Any]:
@@ -274,7 +282,11 @@ def step(reminder_step_id: int) -> Row | None:
     return rows[0] if rows else None
 
 
-def colleagues() -> list[Row]:
-    """Who may look after renewals: colleagues with access, by name."""
+def colleagues(fresh: Fresh | None = None) -> list[Row]:
+    """Who may look after renewals: colleagues with access, by name. One question, with `fresh` mostly none."""
+    return _colleagues() if fresh is None else fresh.value("colleagues", "names", _colleagues)
+
+
+def _colleagues() -> list[Row]:
     filters = {"is_active_eq": True}
     return execute_query("users", columns="user_id, name", filters=filters, order="name", limit=MOST_CHOICES).data

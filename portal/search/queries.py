@@ -1,39 +1,32 @@
-"""Questions of the global search: one to each view that has a search column."""
+"""Questions of the global search: one function of the database to each kind, which looks for the words first."""
 
 from typing import Any
 
-from database_pool import execute_query
+from database_pool import call_function
 
 Row = dict[str, Any]
-LIVING: dict[str, Any] = {"deleted_at_is": None}
 
 
 def clients(query: str, limit: int, *, by_number: bool) -> list[Row]:
     """Clients that a tsquery fits, by name; by id where a number was typed, so that RM01 comes before RM010."""
-    columns = "client_id, client_type, name, phone, other_phone, email, city, group_name, live_policies"
-    order = "client_id" if by_number else "name_key, client_id"
-    return _found("client_list", columns, query, order, limit)
+    return _found("found_clients", query, limit, by_number=by_number)
 
 
 def members(query: str, limit: int) -> list[Row]:
     """Members of living clients that a tsquery fits, by name."""
-    columns = "member_id, client_id, client_name, name, relation, phone"
-    return _found("member_list", columns, query, "name, member_id", limit)
+    return _found("found_members", query, limit)
 
 
 def policies(query: str, limit: int) -> list[Row]:
     """Terms that a tsquery fits, the latest first."""
-    columns = (
-        "policy_id, policy_number, client_id, client_name, insurer_short, product_name, asset, policy_to, state, status"
-    )
-    return _found("policy_list", columns, query, "policy_to desc, policy_id desc", limit)
+    return _found("found_policies", query, limit)
 
 
 def vehicles(query: str, limit: int) -> list[Row]:
     """Vehicles of any term that a tsquery fits, the latest term first."""
-    columns = "policy_id, vehicle_number, make_model, client_id, client_name, policy_number, policy_to, state"
-    return _found("vehicle_list", columns, query, "policy_to desc, policy_id desc", limit)
+    return _found("found_vehicles", query, limit)
 
 
-def _found(view: str, columns: str, query: str, order: str, limit: int) -> list[Row]:
-    return execute_query(view, columns=columns, filters={**LIVING, "search_fts": query}, order=order, limit=limit).data
+def _found(function: str, query: str, limit: int, **more: bool) -> list[Row]:
+    rows: list[Row] = call_function(function, {"query": query, "most": limit, **more}, read_only=True)
+    return rows

@@ -6,6 +6,7 @@ from typing import Any
 
 from database_pool import call_function, execute_query
 from portal import sealing
+from portal.freshness import Fresh
 from portal.paging import Listing, Page, Sort, read_page
 
 Row = dict[str, Any]
@@ -23,14 +24,27 @@ def work_queue(day: date, agent_id: int | None) -> Row:
     return answer
 
 
-def month_figures(day: date, agent_id: int | None) -> Row:
-    """Of the day's month: `policies` and `gross` issued, their `commission`; terms `due` so far and `kept` of them."""
+def month_figures(day: date, agent_id: int | None, fresh: Fresh) -> Row:
+    """Of the day's month: `policies` and `gross` issued, their `commission`; terms `due` so far and `kept` of them.
+    Added up again only after some policy changed.
+    """
+    return fresh.value("policies", ("month", day, agent_id), lambda: _month_figures(day, agent_id))
+
+
+def _month_figures(day: date, agent_id: int | None) -> Row:
     answer: Row = call_function("month_figures", {"day": day, "of_agent": agent_id}, read_only=True)
     return {**answer, "gross": Decimal(answer["gross"]), "commission": Decimal(answer["commission"])}
 
 
-def business_figures(since: date, agent_id: int | None) -> Row:
-    """Issued premium of two years from `since` on by month; of the second one by `lines` and ten `insurers`."""
+def business_figures(since: date, agent_id: int | None, fresh: Fresh) -> Row:
+    """Issued premium of two years from `since` on by month; of the second one by `lines` and ten `insurers`. Added up
+    again only after some policy or insurer changed.
+    """
+    key = ("business", since, agent_id)
+    return fresh.value(("policies", "masters"), key, lambda: _business_figures(since, agent_id))
+
+
+def _business_figures(since: date, agent_id: int | None) -> Row:
     answer: Row = call_function("business_figures", {"since": since, "of_agent": agent_id}, read_only=True)
     for group in ("months", "lines", "insurers"):
         for row in answer[group]:

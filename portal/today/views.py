@@ -7,6 +7,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from database_pool import transaction
 from portal.formats import financial_year, today
+from portal.freshness import Fresh
 from portal.inputs import lenient
 from portal.paging import listing
 from portal.policies.words import LINES
@@ -27,7 +28,7 @@ SAID = {"done": "Done.", "snoozed": "Put aside until tomorrow.", "open": "It is 
 def index() -> Response:
     """What waits today, most urgent first, and how the month stands."""
     wanted = lenient(TodayFilter, request.args.to_dict())
-    queue = queries.work_queue(today(), wanted.agent_id)
+    queue, fresh = queries.work_queue(today(), wanted.agent_id), Fresh()
     sections = [
         (section, queue["sections"].get(section.word, {"total": 0, "open": 0, "rows": []}))
         for section in service.sections(queue["rules"])
@@ -36,10 +37,10 @@ def index() -> Response:
     return render(
         "today/index.html",
         wanted=wanted,
-        agents=_agents(),
+        agents=_agents(fresh),
         sections=[(section, found) for section, found in sections if found["total"]],
         queue=queue,
-        month=queries.month_figures(today(), wanted.agent_id) if may("policies.read") else None,
+        month=queries.month_figures(today(), wanted.agent_id, fresh) if may("policies.read") else None,
         today=today(),
     )
 
@@ -75,12 +76,13 @@ def business() -> Response:
     wanted = lenient(TodayFilter, request.args.to_dict())
     this_year = service.first_of_year(today())
     last_year = this_year.replace(year=this_year.year - 1)
-    figures = queries.business_figures(last_year, wanted.agent_id)
+    fresh = Fresh()
+    figures = queries.business_figures(last_year, wanted.agent_id, fresh)
     before, now = (service.months_of(since, figures["months"], wanted.agent_id) for since in (last_year, this_year))
     return render(
         "today/business.html",
         wanted=wanted,
-        agents=_agents(),
+        agents=_agents(fresh),
         this_year=financial_year(this_year),
         last_year=financial_year(last_year),
         months=list(zip(before, now, strict=True)),
@@ -99,6 +101,6 @@ def business() -> Response:
     )
 
 
-def _agents() -> list[tuple[int, str]]:
+def _agents(fresh: Fresh) -> list[tuple[int, str]]:
     """Whose book one may look at: for those who lead others."""
-    return [(agent["id"], agent["name"]) for agent in masters().agents] if may("audit.read") else []
+    return [(agent["id"], agent["name"]) for agent in masters(fresh=fresh).agents] if may("audit.read") else []

@@ -233,6 +233,12 @@ def questions(monkeypatch):
         "/settings/rules/gst",
         "/settings/insurers",
         "/settings/products",
+        "/business",
+        "/renewals",
+        "/renewals?q=mehta&stage=due",
+        "/renewals/retention",
+        "/pending",
+        "/search?q=mehta",
     ],
 )
 def test_no_page_asks_more_than_six_questions(app, book, questions, path):

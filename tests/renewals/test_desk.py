@@ -8,6 +8,7 @@ import pytest
 
 from database_pool import execute_query, new_id, transaction
 from portal.formats import today
+from portal.freshness import Fresh
 from portal.renewals import queries
 from tests.cast import make_cast, sign_in
 from tests.renewals.desk import open_desk, term
@@ -111,13 +112,13 @@ def test_a_row_tells_what_was_quoted_the_bonus_and_what_being_late_means(clerk, 
 
 
 def test_the_tiles_count_what_is_open(desk, book):
-    board = queries.board(today())
+    board = queries.board(today(), Fresh())
     # By hand: -40, -9, -3 and the car; then 0 and 7; then those and 8, 12, 30.
     assert (board.overdue, board.week, board.month) == (4, 2, 5)
 
 
 def test_the_strip_has_twelve_months_with_number_and_premium(desk, book):
-    strip = queries.board(today()).strip
+    strip = queries.board(today(), Fresh()).strip
     assert strip[0].month == today().strftime("%Y-%m")
     assert len(strip) == 12
     days = [today() + timedelta(days=number) for number in (-40, -9, -3, -3, 0, 7, 8, 12, 30, 31, 60, 61)]

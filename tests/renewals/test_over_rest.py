@@ -8,6 +8,7 @@ import config
 from database_pool import execute_query, transaction
 from portal.audit import THE_PORTAL
 from portal.formats import now, today
+from portal.freshness import Fresh
 from portal.outbox import delivery, service
 from portal.renewals import queries
 from task_queue import run_due_tasks
@@ -28,7 +29,7 @@ def test_what_is_due_is_listed_reminded_of_and_told_to_who_asks_over_rest_as_eve
     assert f'href="/renewals/{due}"' in page
     assert "Uninsured" in page
     assert "2 policies · ₹23,600 gross premium" in page
-    assert queries.board(today()).overdue == 1
+    assert queries.board(today(), Fresh()).overdue == 1
     morning()
     assert (notes(due), notes(car)) == (["D-7"], ["D+3"])
     assert {row["state"] for row in messages(due)} == {"queued"}

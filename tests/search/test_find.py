@@ -5,6 +5,7 @@ import re
 import pytest
 
 from database_pool import execute_query, transaction
+from portal.search import queries
 from portal.search.service import mark
 from tests.cast import sign_in
 from tests.clients.counting import questions_of
@@ -62,6 +63,15 @@ def test_parts_of_names_and_numbers_are_found_however_they_are_written(clerk, ty
 def test_the_exact_id_or_number_opens_the_record(clerk, typed, address):
     answer = search(clerk, typed)
     assert (answer.status_code, answer.location) == (303, address)
+
+
+def test_the_latest_terms_are_found_first_however_few_are_asked_for(clerk):
+    everyone = [row["policy_id"] for row in queries.policies("'2026':* | '26':* | 'mh':*", 100)]
+    cars = [row["policy_id"] for row in queries.vehicles("'mh':* | '22':*", 100)]
+    assert len(everyone) > 1 and len(cars) > 1
+    for some in (1, 2):
+        assert [row["policy_id"] for row in queries.policies("'2026':* | '26':* | 'mh':*", some)] == everyone[:some]
+        assert [row["policy_id"] for row in queries.vehicles("'mh':* | '22':*", some)] == cars[:some]
 
 
 @pytest.mark.parametrize("typed", ["gone", "Gone Mehta", "GM01"])

@@ -7,6 +7,7 @@ import pytest
 
 from database_pool import call_function, execute_query, transaction
 from portal.formats import today
+from portal.freshness import Fresh
 from portal.today import queries
 from tests.cast import sign_in
 from tests.clients.counting import questions_of
@@ -176,7 +177,7 @@ def test_the_month_counts_what_was_issued_and_what_was_kept(database):
                 ("2025-06-12", "2026-06-11", "renewed"), ("2025-06-13", "2026-06-12", "lost"),
                 ("2025-06-21", "2026-06-20", "live"), ("2026-06-05", "2027-06-04", "pending")])]
         tx.insert("policies", rows)
-    figures = queries.month_figures(day, 2)
+    figures = queries.month_figures(day, 2, Fresh())
     assert figures["policies"] == 2
     assert str(figures["gross"]) == "20001.00" and str(figures["commission"]) == "3000.50"
     assert (figures["kept"], figures["due"]) == (2, 3)   # due on the day itself is not over yet

@@ -8,6 +8,7 @@ from flask import Response, request
 from database_pool import transaction
 from portal import audit
 from portal.formats import today
+from portal.freshness import Fresh
 from portal.inputs import lenient
 from portal.lists.service import Preferences, preferences_of
 from portal.paging import listing
@@ -28,18 +29,19 @@ def index() -> Response:
     arguments = request.args.to_dict()
     wanted = lenient(RenewalFilter, arguments)
     filters = queries.filters_of(wanted, today(), current_user().user_id)
+    fresh = Fresh()
     totals = queries.totals(filters)
     page = queries.page_of_renewals(listing(arguments, queries.SORTS), filters)
     return render(
         "renewals/list.html",
         page=replace(page, total=totals.policies),
         totals=totals,
-        board=queries.board(today()),
+        board=queries.board(today(), fresh),
         today=today(),
         wanted=wanted,
-        preferences=_preferences(),
-        masters=masters(),
-        colleagues=queries.colleagues(),
+        preferences=_preferences(fresh),
+        masters=masters(fresh=fresh),
+        colleagues=queries.colleagues(fresh),
         is_narrowed=any(value is not None for name, value in wanted if name != "view"),
         words=words,
         policy_words=policy_words,
@@ -71,9 +73,9 @@ def exported(arguments: dict[str, str], filters: dict[str, Any]) -> Response:
     return csv_download(name, headings, ([row[field] for field in fields] for row in rows))
 
 
-def _preferences() -> Preferences:
+def _preferences(fresh: Fresh | None = None) -> Preferences:
     user = current_user()
-    return preferences_of(user.user_id, "renewals", words.COLUMNS, user.permissions)
+    return preferences_of(user.user_id, "renewals", words.COLUMNS, user.permissions, fresh)
 
 
 @blueprint.get("/renewals/retention")

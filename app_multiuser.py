@@ -31,6 +31,7 @@ from portal.staff import service as staff
 from portal.staff import views as staff_views
 from portal.web import (
     access,
+    application,
     fragments,
     limits,
     logs,
@@ -40,6 +41,7 @@ from portal.web import (
     reads,
     styles,
     templates,
+    tokens,
     uploads,
 )
 from task_queue import task_queue
@@ -60,8 +62,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
         settings = config.settings()
     else:
         config.use_settings(settings)
-    app = Flask(__name__)
-    app.jinja_environment = templates.RowEnvironment
+    app = application.Portal(__name__)
     _configure(app, settings)
     logs.configure(settings.log_dir, console=settings.flask_env == "development")
     metrics.connect(app)
@@ -72,6 +73,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     protection.limit_forms(app)
     uploads.connect(app)
     form_tokens = protection.FormTokens(app)
+    tokens.connect(app)
     problems.connect(app)
     _add_own_routes(app)
     for blueprint in portal.areas.blueprints():

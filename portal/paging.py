@@ -76,6 +76,11 @@ class Listing:
         """The sort as the address has it: "name", "-gross"."""
         return _sort_word(self.sort, self.descending)
 
+    @property
+    def facts(self) -> tuple[Any, ...]:
+        """All that the links and headings around a list are made from (for `{% keep %}`)."""
+        return self.parameters, self.sort_word, self.size
+
     def link(self, **changes: str | int | None) -> str:
         """The address of this list with some parameters changed ("" takes one out), starting at the first page."""
         given = {name: str(value or "") for name, value in changes.items()}
@@ -113,6 +118,11 @@ class Page:
     total: int | None = None
     next_cursor: str = ""
     previous_cursor: str = ""
+
+    @property
+    def facts(self) -> tuple[Any, ...]:
+        """All that a page of the list is made from: its rows and where it stands (for `{% keep %}`)."""
+        return *self.listing.facts, self.rows, self.start, self.total, self.next_cursor, self.previous_cursor
 
     @property
     def next_link(self) -> str:

@@ -30,6 +30,12 @@ class Family:
     lines: list[Line]
     gaps: list[str]
 
+    @property
+    def facts(self) -> tuple[Any, ...]:
+        """All that is shown of it (for `{% keep %}`), and nothing of what is stored sealed."""
+        names = [(line.member["name"], line.member["relation"]) if line.member else None for line in self.lines]
+        return self.columns, names, [(line.covers, line.gaps) for line in self.lines], self.gaps
+
 
 def family_of(client: Row, members: list[Row], covers: list[Row], day: date) -> Family:
     """The grid of a client's living members and open terms, with the gaps that a family of theirs has on a day.

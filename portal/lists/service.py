@@ -1,6 +1,6 @@
 """Saved views, chosen columns and ticked rows of any list. Each area describes its own list with `Column`s."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -31,9 +31,11 @@ class Column:
     permission: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Preferences:
-    """How one colleague looks at one list: the words of the shown columns, and the saved views."""
+    """How one colleague looks at one list: the words of the shown columns, and the saved views. While nothing of them
+    changes, `preferences_of` answers the same object to whoever gives it a `fresh`.
+    """
 
     name: str
     available: Sequence[Column]
@@ -42,7 +44,10 @@ class Preferences:
 
     def current(self, query: str) -> int | None:
         """The id of the saved view that an address shows, if it is one."""
-        return next((view["view_id"] for view in self.views if view["query"] == canonical(query)), None)
+        if not self.views:
+            return None
+        wanted = canonical(query)
+        return next((view["view_id"] for view in self.views if view["query"] == wanted), None)
 
     @property
     def exported(self) -> list[Column]:
@@ -68,13 +73,17 @@ class Selection:
 
 
 def preferences_of(
-    user_id: int, name: str, columns: Iterable[Column], permissions: Collection[str], fresh: Fresh | None = None
+    user_id: int, name: str, columns: Iterable[Column], permissions: frozenset[str], fresh: Fresh | None = None
 ) -> Preferences:
     """How a colleague looks at the list `name`, which may have `columns`. One question, with `fresh` mostly none."""
     if fresh is None:
-        rows = queries.preferences(user_id, name)
-    else:
-        rows = fresh.value("lists", ("preferences", user_id, name), lambda: queries.preferences(user_id, name))
+        return _preferences(user_id, name, columns, permissions)
+    key = ("preferences", user_id, name, permissions)
+    return fresh.value("lists", key, lambda: _preferences(user_id, name, columns, permissions))
+
+
+def _preferences(user_id: int, name: str, columns: Iterable[Column], permissions: frozenset[str]) -> Preferences:
+    rows = queries.preferences(user_id, name)
     available = [column for column in columns if not column.permission or column.permission in permissions]
     chosen = next((row["columns"] for row in rows if row["kind"] == "columns"), None)
     words = {column.name for column in available if column.at_first} if chosen is None else set(chosen)

@@ -17,9 +17,11 @@ MOST_CHOICES = 2000
 MOST_TWINS = 50
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Masters:
-    """What a policy may name, by name; retired ones are there as well, marked `is_active` False."""
+    """What a policy may name, by name; retired ones are there as well, marked `is_active` False. While nothing of them
+    changes, `masters` answers the same object to whoever gives it a `fresh`.
+    """
 
     insurers: list[Row]
     products: list[Row]

@@ -2,11 +2,13 @@
 
 Nearly all of a page's time goes into writing rows and menus that were written a moment before, for this colleague or
 for another. A piece is kept by the values it was made from, so nothing has to be forgotten when they change: a row with
-another premium is another piece.
+another premium is another piece. Pieces may stand in pieces: a table whose one row changed is put together from the
+rows that are kept. What is stored sealed is no fact of any piece: nothing of it stays in memory.
 """
 
 import threading
 from collections.abc import Callable
+from dataclasses import is_dataclass
 from typing import Any
 
 from cachetools import LRUCache
@@ -54,8 +56,9 @@ class Fragments:
 
 
 class KeepTag(Extension):
-    """`{% keep a, b %} ... {% endkeep %}`: the body may use a, b, filters and constants, and nothing else that changes
-    within the life of a process; two values that are equal must look alike in it.
+    """`{% keep a, b %} ... {% endkeep %}`: the body may use a, b, filters, constants and the form token, and nothing
+    else that changes within the life of a process; two values that are equal must look alike in it. Imports that only
+    the body needs stand in it: they cost nothing where the piece is known.
     """
 
     tags = {"keep"}  # noqa: RUF012 - an instance variable to Jinja
@@ -86,12 +89,14 @@ def connect(app: Flask) -> None:
 
 
 def _frozen(fact: Any) -> Any:
-    """A value as it can be a key: rows and lists become tuples."""
+    """A value as it can be a key: rows and lists become tuples. An object that equals itself alone (a dataclass with
+    eq=False, which somebody keeps while it is true) is a key as it is.
+    """
     kind = type(fact)
     if kind is dict:
         return (*fact, *[_frozen(value) if type(value) in _HOLDERS else value for value in fact.values()])
     if kind in _HOLDERS:
         return tuple(map(_frozen, fact))
-    if isinstance(fact, BaseModel):
+    if isinstance(fact, BaseModel) or (is_dataclass(kind) and kind.__eq__ is not object.__eq__):
         return (kind, *map(_frozen, fact.__dict__.values()))
     return fact

@@ -13,9 +13,14 @@ from jinja2.bccache import Bucket
 from jinja2.environment import TemplateModule
 from jinja2.runtime import Context
 
+from portal.web import tokens
+
 
 class SharedTemplate(Template):
-    """A template whose macros are the same for every page that imports them."""
+    """A template whose macros are the same for every page that imports them, and whose pages have their form tokens."""
+
+    def render(self, *arguments: Any, **context: Any) -> str:
+        return tokens.fill_in(super().render(*arguments, **context))
 
     def _get_default_module(self, ctx: Context | None = None) -> TemplateModule:
         """Jinja compares the names of all globals at each import, in case a page was rendered with globals of its own;

@@ -12,7 +12,7 @@ from werkzeug.routing import AnyConverter
 import app_multiuser
 import config
 from database_pool import execute_query
-from portal.web import protection
+from portal.web import protection, tokens
 from tests.cast import found, make_cast, sign_in, visitor
 
 
@@ -44,6 +44,17 @@ def test_no_route_changes_anything_without_the_token(app):
 def test_the_token_of_another_session_is_worth_nothing(app):
     mine, theirs = sign_in(app, "staff"), sign_in(app, "reader")
     assert theirs.post("/account/theme", data={"csrf_token": mine.token(), "theme": "dark"}).status_code == 400
+
+
+def test_pages_that_share_their_pieces_have_tokens_of_their_own(app):
+    browsers = [sign_in(app, "staff"), sign_in(app, "staff")]
+    pages = [browser.get("/policies").text for browser in browsers]
+    shown = [set(re.findall(r'name="csrf_token" value="([^"]*)"', page)) for page in pages]
+    assert [len(found_there) for found_there in shown] == [1, 1] and shown[0] != shown[1]
+    for browser, (token,) in zip(browsers, shown, strict=True):
+        assert f'"X-CSRFToken": "{token}"' in browser.get("/clients").text   # one session, one token
+        assert browser.post("/account/theme", data={"csrf_token": token, "theme": "dark"}).status_code == 303
+        assert tokens.PLACE not in browser.get("/policies").text
 
 
 def test_json_without_the_token_is_refused_as_well(app):

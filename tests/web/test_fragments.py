@@ -1,6 +1,7 @@
 """Pieces of pages that are rendered once and shown again."""
 
 import datetime
+from dataclasses import dataclass
 from decimal import Decimal
 
 import jinja2
@@ -15,6 +16,16 @@ from portal.web import fragments
 class Wanted(BaseModel):
     view: str
     line: str | None = None
+
+
+@dataclass
+class Sum:
+    amounts: list[int]
+
+
+@dataclass(eq=False)
+class Choices:
+    names: list[str]
 
 
 @pytest.fixture
@@ -66,6 +77,7 @@ def test_what_is_forgotten_is_written_again(page):
 @pytest.mark.parametrize("one, other", [
     ({"a": 1}, {"b": 1}), ({"a": [1]}, {"a": [2]}), ([{"a": 1}], [{"a": 2}]), ((1, [2]), (1, [3])),
     (Wanted(view="all"), Wanted(view="live")), (Wanted(view="all"), Wanted(view="all", line="motor")),
+    (Sum([1]), Sum([2])),
     (datetime.date(2026, 11, 26), datetime.date(2026, 11, 27)), (Decimal("1.00"), Decimal("1.01")), ("", None),
 ])  # fmt: skip
 def test_facts_of_every_kind_are_told_apart(page, one, other):
@@ -73,6 +85,25 @@ def test_facts_of_every_kind_are_told_apart(page, one, other):
     template = page
     assert template.show(text, fact=one) != template.show(text, fact=other) or one == other
     assert page.written == 2
+
+
+def test_equal_values_are_one_piece_and_one_object_is_one_piece(page):
+    text = "{% keep fact %}{{ count() }}{% endkeep %}"
+    for _ in range(2):
+        page.show(text, fact=Sum([1, 2]))
+    assert page.written == 1
+    choices = Choices(["a"])
+    for _ in range(2):
+        page.show(text, fact=choices)
+    assert page.written == 2
+
+
+def test_a_changed_row_is_written_into_a_table_of_kept_rows(page):
+    text = "{% keep rows %}<table>{% for row in rows %}" + ROW + "{% endfor %}</table>{% endkeep %}"
+    page.show(text, rows=[{"name": "Asha"}, {"name": "Ravi"}])
+    changed = [{"name": "Asha"}, {"name": "Leela"}]
+    assert page.show(text, rows=changed) == "<table><td>Asha</td><td>Leela</td></table>"
+    assert page.written == 3
 
 
 def test_text_of_people_stays_text_in_a_kept_piece():

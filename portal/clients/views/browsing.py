@@ -12,6 +12,8 @@ from portal.clients.inputs import CLIENT_TYPES, AssignmentInput, ClientFilter
 from portal.clients.views.routes import blueprint
 from portal.clients.words import COLUMNS
 from portal.errors import NotPermitted
+from portal.formats import today
+from portal.freshness import Fresh
 from portal.inputs import lenient
 from portal.lists.service import Preferences, Selection, preferences_of, selection
 from portal.paging import listing
@@ -41,16 +43,17 @@ def browse() -> Response:
     arguments = request.args.to_dict()
     narrowed = lenient(ClientFilter, arguments)
     page = queries.page_of_clients(listing(arguments, queries.SORTS), narrowed)
-    choices = queries.choices()
+    choices, fresh = queries.choices(), Fresh()
     return render(
         "clients/list.html",
         page=page,
+        today=today(),
         narrowed=narrowed,
-        preferences=_preferences(),
+        preferences=_preferences(fresh),
         form=prefilled({**narrowed.model_dump(), "sort": page.listing.sort_word}),
         cities=[(city, city) for city in choices.cities],
         groups=[(group, group) for group in choices.groups],
-        agents=[(agent["id"], agent["name"]) for agent in masters().agents],
+        agents=[(agent["id"], agent["name"]) for agent in masters(fresh=fresh).agents],
         client_types=CLIENT_TYPES,
     )
 
@@ -119,9 +122,9 @@ def _ask_for_agent(error: str = "") -> Response:
     )
 
 
-def _preferences() -> Preferences:
+def _preferences(fresh: Fresh | None = None) -> Preferences:
     user = current_user()
-    return preferences_of(user.user_id, "clients", COLUMNS, user.permissions)
+    return preferences_of(user.user_id, "clients", COLUMNS, user.permissions, fresh)
 
 
 def _filters(wanted: Selection) -> Filters:

@@ -57,7 +57,7 @@ from task_queue import PermanentFailure, TemporaryFailure, current_task, enqueue
 __all__ = [
     "LARGEST_FILE", "Accepted", "BatchFileManager", "ContentMissing", "LocalStore", "NothingToDo", "QueueFull",
     "SpooledFile",
-    "StoreError", "batch_file_manager", "download_multiple_policy_files", "incoming_file", "put_back",
+    "StoreError", "batch_file_manager", "document_place", "download_multiple_policy_files", "incoming_file", "put_back",
     "upload_multiple_policy_files",
 ]  # fmt: skip
 

@@ -71,6 +71,12 @@ def documents_of(document_ids: list[int]) -> list[Row]:
     return execute_query("document_list", filters=filters, order="document_id").data if document_ids else []
 
 
+def present_documents(narrowed: Row, *, limit: int) -> list[Row]:
+    """Those of the documents that `narrowed` meets whose content can be had, and none from the trash."""
+    filters: Row = {"state_in": [*PRESENT, "archived"], **narrowed, "deleted_at_is": None}
+    return execute_query("document_list", filters=filters, order="client_id, document_id", limit=limit).data
+
+
 def documents_of_client(client_id: str, *, kind: str | None = None, limit: int = MOST) -> list[Row]:
     """The present documents of a client, those of its policies too, the latest first."""
     return _present({"client_id_eq": client_id}, kind, limit)

@@ -329,6 +329,13 @@ class BatchFileManager:
             tx.update("batch_files", {"state": "done", "finished_at": _now()}, filters={"file_id_eq": file_id})
         return {"store_key": key}
 
+    def put_into_archive(self, document_id: int) -> str:
+        """Moves the content of a document to the archive's folders, and answers its key there. Raises StoreError."""
+        row = _rows.stored(document_id)
+        if row is None:
+            raise ContentMissing("There is no such document.")
+        return self.store(row["store"]).archive(row["store_key"], archive_place(row))
+
     def move_to_drive(self, document_id: int) -> bool:
         """Moves a document from this machine's disk to Google Drive; False where it did not lie here. May be stopped at
         any moment and repeated: its id in Drive is written down first. Raises StoreError.

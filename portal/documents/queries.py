@@ -94,6 +94,12 @@ def kinds(*, active_only: bool = True) -> list[Row]:
     return execute_query("document_types", columns=columns, filters=filters, order="document_type_id").data
 
 
+def to_purge(*, limit: int, document_id: int | None = None) -> list[Row]:
+    """Documents that have been in the trash for 30 days, the oldest first; or the one of that number if it has."""
+    filters: Row = {"document_id_eq": document_id} if document_id is not None else {}
+    return execute_query("documents_to_purge", filters=filters, order="deleted_at, document_id", limit=limit).data
+
+
 def on_this_machine(after: int, *, limit: int = 100) -> list[int]:
     """Documents that lie on this machine's disk, behind one of them, by number."""
     filters: Row = {"store_eq": "local", "state_in": ["stored", "archived"], "document_id_gt": after}

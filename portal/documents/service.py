@@ -77,8 +77,7 @@ def remove_content(document_id: int) -> None:
                 store.remove_empty_folders(document["store_key"])
     except StoreError as problem:
         raise Refused(str(problem)) from problem
-    for picture in batch_file_manager.previews.glob(f"{document['sha256']}-*.jpg"):
-        picture.unlink(missing_ok=True)
+    _forget_pictures(document["sha256"])
 
 
 def picture_of(document: Mapping[str, Any], page: int) -> bytes:
@@ -120,6 +119,29 @@ def restore(tx: Transaction, actor: audit.Actor, stored: Row, version: int) -> N
     _write(tx, actor, stored, version, "restore", {"deleted_at": None})
 
 
+def move_to_archive(document_id: int) -> str:
+    """Moves what a document contains to the archive of its store, and answers its key there. May be repeated: what lies
+    there already is found. Raises Refused with the reason when the store cannot do it.
+    """
+    try:
+        return batch_file_manager.put_into_archive(document_id)
+    except StoreError as problem:
+        raise Refused(str(problem)) from problem
+
+
+def purge(tx: Transaction, due: Row, key: str) -> None:
+    """Takes a document, whose content lies in the archive under `key` by now, out of the trash for good. If somebody
+    restored it meanwhile, it is found in the archive again.
+    """
+    number = due["document_id"]
+    tx.update("documents", {"store_key": key, "state": "archived"}, filters={"document_id_eq": number}, expect=1)
+    in_trash: Row = {"document_id_eq": number, "deleted_at_lte": due["deleted_at"]}
+    tx.update("documents", {"purged_at": now()}, filters=in_trash)
+    audit.record(tx, audit.THE_PORTAL, "archive", "document", number, client_id=due["client_id"],
+                 after={"reason": "30 days in the trash"})  # fmt: skip
+    _forget_pictures(due["sha256"])
+
+
 def note_fetch(tx: Transaction, document_id: int, *, purpose: str, method: str, network: str | None, sent: int) -> None:
     """Writes down that somebody fetched a document by a link."""
     tx.insert(
@@ -143,6 +165,11 @@ SETTLES = {
     "KYC": KYC,
     "proposal": frozenset({"proposal-form"}),
 }
+
+
+def _forget_pictures(sha256: str) -> None:
+    for picture in batch_file_manager.previews.glob(f"{sha256}-*.jpg"):
+        picture.unlink(missing_ok=True)
 
 
 def _write(tx: Transaction, actor: audit.Actor, stored: Row, version: int, action: str, values: Row) -> None:

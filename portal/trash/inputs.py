@@ -6,7 +6,7 @@ from pydantic import Field
 
 from portal.inputs import Input, ShortText
 
-Kind = Literal["client", "policy"]
+Kind = Literal["client", "policy", "document"]
 
 
 class TrashFilter(Input):

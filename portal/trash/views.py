@@ -18,8 +18,13 @@ from portal.web import SubmittedForm, actor, flash, may, not_found, prefilled, r
 
 blueprint = Blueprint("trash", __name__, url_prefix="/trash")
 
-KINDS = {"client": "Client", "policy": "Policy"}
-RESTORING = {"client": "/clients/{}/restore", "policy": "/policies/{}/restoration"}
+KINDS = {"client": "Client", "policy": "Policy", "document": "Document"}
+RESTORING = {
+    "client": "/clients/{}/restore",
+    "policy": "/policies/{}/restoration",
+    "document": "/documents/{}/restoration",
+}
+DELETING = {"client": "clients.delete", "policy": "policies.delete", "document": "documents.delete"}
 
 
 @blueprint.get("/")
@@ -81,7 +86,7 @@ def _erase_page(stored: dict[str, Any], form: SubmittedForm[Any], status: int = 
 
 
 def _kinds() -> list[str]:
-    return ["client", *(["policy"] if may("policies.delete") else [])]
+    return [kind for kind, permission in DELETING.items() if may(permission)]
 
 
 def _days_left(row: dict[str, Any]) -> int:

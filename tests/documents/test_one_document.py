@@ -1,9 +1,14 @@
 """One document: looked at, fetched, filed elsewhere, replaced, thrown away and taken back."""
 
+from datetime import timedelta
+
 import pytest
 
-from database_pool import execute_query
-from task_queue import run_due_tasks
+from batch_file_operations import batch_file_manager
+from database_pool import execute_query, transaction
+from portal.formats import now
+from task_queue import enqueue, run_due_tasks
+from tests.cast import found
 from tests.documents.conftest import CLIENT, POLICY, pdf, send, stored
 
 
@@ -81,6 +86,41 @@ def test_the_trash_and_back(manager, clerk, here):
     assert str(number(here)) in manager.get("/documents?show=trash").text
     assert manager.submit(f"{here}/restoration", {"version": stored(number(here))["version"]}).status_code == 303
     assert stored(number(here))["deleted_at"] is None
+
+
+def test_a_deleted_document_is_seen_and_restored_in_the_trash_of_all(manager, clerk, uploaded):
+    number = uploaded(name="mistake.pdf")["document_id"]
+    here = f"/documents/{number}"
+    page = manager.submit(f"{here}/trash", {"version": stored(number)["version"]}, follow_redirects=True).text
+    undo = found(r'<div class="toast ok">.*?action="([^"]+)"', page.replace("\n", ""))
+    assert undo == f"{here}/restoration"
+    row = manager.get("/trash?kind=document").text.split("mistake.pdf, Rohan Mehta")[1].split("</tr>")[0]
+    assert f'action="{undo}"' in row and "/erase" not in row
+    version = found(r'name="version" value="(\d+)"', row)
+    assert manager.submit(undo, {"version": version}).status_code == 303
+    assert "mistake.pdf" not in manager.get("/trash?kind=document").text
+
+
+def test_after_30_days_in_the_trash_a_document_moves_to_the_archive_once(manager, uploaded):
+    content = pdf()
+    old, young, restored = (uploaded(data)["document_id"] for data in (content, pdf(), pdf()))
+    for number, days in ((old, 31), (young, 29), (restored, 31)):
+        execute_query("documents", "update", data={"deleted_at": now() - timedelta(days=days)},
+                      filters={"document_id_eq": number})
+    execute_query("documents", "update", data={"deleted_at": None}, filters={"document_id_eq": restored})
+    for _ in range(2):
+        with transaction() as tx:
+            enqueue(tx, "documents.empty_trash")
+            enqueue(tx, "documents.purge", document_id=restored)
+        run_due_tasks()
+    assert [stored(number)["state"] for number in (old, young, restored)] == ["archived", "stored", "stored"]
+    assert stored(old)["store_key"].startswith("Archive/")
+    assert b"".join(batch_file_manager.read(old)) == content
+    page = manager.get("/trash?kind=document").text
+    assert f"/documents/{old}/restoration" not in page and f"/documents/{young}/restoration" in page
+    trail = execute_query("audit", filters={"record_type_eq": "document", "record_id_eq": str(old),
+                                            "action_eq": "archive"}).data  # fmt: skip
+    assert len(trail) == 1
 
 
 def test_what_came_in_again_meanwhile_stays_in_the_trash(manager, uploaded):

@@ -98,7 +98,8 @@ def put_into_trash(document_id: int) -> BaseResponse:
     """Moves a document to the trash."""
     document = _document(document_id)
     if _press(lambda tx, by, version: service.put_into_trash(tx, by, document, version)):
-        flash("The document is in the trash. You can restore it on this page.")
+        restoration = f"/documents/{document_id}/restoration"
+        flash("The document is in the trash.", undo=restoration, version=document["version"] + 1)
     return redirect_to("documents.show", document_id=document_id)
 
 

@@ -46,6 +46,7 @@ from infrastructure.stores import (
     Content,
     ContentMissing,
     KeyUnusable,
+    Place,
     Stopped,
     Store,
     StoreBusy,
@@ -97,6 +98,13 @@ class BatchFileManager:
     def max_workers(self) -> int:
         """Files that this process brings to their store at once."""
         return settings().file_workers if self._max_workers is None else self._max_workers
+
+    @property
+    def tasks_at_once(self) -> int:
+        """A few more than `max_workers`: they look at their files and at the database while the others wait for Drive,
+        so that a connection that comes free finds a file ready.
+        """
+        return self.max_workers + self.max_workers // 4
 
     def accept(
         self,
@@ -278,14 +286,13 @@ class BatchFileManager:
 
     def bring_to_store(self, file_id: int) -> Row:
         """The task of one file: inspects it, stores it, writes down where. Raises what the task queue understands."""
-        work = _rows.work(file_id)
+        work = _rows.claim(file_id, secrets.token_hex(8), self._key_at_hand())
         if work is None or work["state"] not in OPEN:
             return {"state": work["state"] if work else "gone"}
         if work["cancelled_at"] is not None:
             return self._end(work, "cancelled", "The batch was cancelled.")
         self._figures["working"] += 1
         try:
-            self._claim(work)
             return self._bring(work)
         except Stopped:
             return self._end(work, "cancelled", "The batch was cancelled.")
@@ -431,13 +438,19 @@ class BatchFileManager:
             )
             also(tx, [offer.row for offer in good])
 
-    def _claim(self, work: Row) -> None:
-        """Writes down who works on the file and under which key it will lie, before anything leaves this machine."""
-        guard = {"claim_eq" if work["claim"] else "claim_is": work["claim"]}
-        store, claim = self.store(work["store"]), secrets.token_hex(8)
-        key = work["reserved_key"] or store.reserve(document_place(work), work["document_id"])
-        _rows.change(work["file_id"], {"state": "working", "claim": claim, "reserved_key": key}, guard)
-        work |= {"claim": claim, "reserved_key": key}
+    def _key_at_hand(self) -> str | None:
+        """A key for whatever file comes next, where its store has given out more than one; None where it has not."""
+        current, known = settings(), self._stores.get("drive")
+        if known is None or known[0] is not current or not isinstance(known[1], DriveStore):
+            return None
+        return known[1].client.id_at_hand()
+
+    def _key(self, work: Row, store: Store, place: Place) -> str:
+        """The key under which the file will lie, written down before anything leaves this machine."""
+        if work["reserved_key"] is None:
+            work["reserved_key"] = store.reserve(place, work["document_id"])
+            _rows.change(work["file_id"], {"reserved_key": work["reserved_key"]}, {"claim_eq": work["claim"]})
+        return str(work["reserved_key"])
 
     def _bring(self, work: Row) -> Row:
         spool_path = self.spool / str(work["spool_name"])
@@ -446,7 +459,8 @@ class BatchFileManager:
             if findings.refusal:
                 return self._end(work, "refused", findings.refusal)
             work |= {"pages": findings.pages or 0, "media_type": findings.media_type}
-        store, place, key = self.store(work["store"]), document_place(work), work["reserved_key"]
+        store, place = self.store(work["store"]), document_place(work)
+        key = self._key(work, store, place)
         content = Content(
             spool_path, work["size"], work["md5"], work["sha256"], work["media_type"], work["document_id"]
         )
@@ -660,19 +674,19 @@ def incoming_file() -> SpooledFile:
     return batch_file_manager.incoming()
 
 
-@task("files.upload", priority=2, attempts=ATTEMPTS, lease=LEASE, limit=lambda: batch_file_manager.max_workers)
+@task("files.upload", priority=2, attempts=ATTEMPTS, lease=LEASE, limit=lambda: batch_file_manager.tasks_at_once)
 def bring_file_to_store(file_id: int) -> Row:
     """Stores one accepted file."""
     return batch_file_manager.bring_to_store(file_id)
 
 
-@task("files.download", priority=2, attempts=ATTEMPTS, lease=LEASE, limit=lambda: batch_file_manager.max_workers)
+@task("files.download", priority=2, attempts=ATTEMPTS, lease=LEASE, limit=lambda: batch_file_manager.tasks_at_once)
 def bring_file_from_store(file_id: int) -> Row:
     """Fetches one document."""
     return batch_file_manager.bring_from_store(file_id)
 
 
-@task("files.archive", priority=3, attempts=ATTEMPTS, lease=LEASE, limit=lambda: batch_file_manager.max_workers)
+@task("files.archive", priority=3, attempts=ATTEMPTS, lease=LEASE, limit=lambda: batch_file_manager.tasks_at_once)
 def bring_file_to_archive(file_id: int) -> Row:
     """Moves one replaced document to the archive."""
     return batch_file_manager.bring_to_archive(file_id)

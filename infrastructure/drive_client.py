@@ -101,13 +101,17 @@ class DriveClient:
 
     def new_id(self) -> str:
         """An id for a file or folder that will be made: a creation repeated with it makes no second one."""
-        with self._lock:
-            if self._ids:
-                return self._ids.pop()
+        if (known := self.id_at_hand()) is not None:
+            return known
         fresh = self.execute(self.files.generateIds(count=IDS_AT_ONCE, space="drive", type="files"))["ids"]
         with self._lock:
             self._ids += fresh
             return self._ids.pop()
+
+    def id_at_hand(self) -> str | None:
+        """One of the ids that were fetched with an earlier one; None when none is left. Asks nobody."""
+        with self._lock:
+            return self._ids.pop() if self._ids else None
 
     def execute(self, request: Any, *, kind: str = "read") -> Any:
         """What the library's request answers. Raises StoreError."""

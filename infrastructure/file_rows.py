@@ -46,6 +46,13 @@ class FileRows:
         rows: list[Row] = self._query("file_work", filters={"file_id_eq": file_id}, limit=1).data
         return rows[0] if rows else None
 
+    def claim(self, file_id: int, claim: str, key_at_hand: str | None) -> Row | None:
+        """As `work`, and from now on an open file is the caller's: whoever had it finds the claim changed."""
+        rows: list[Row] = self._call(
+            "claim_file", {"of_file": file_id, "new_claim": claim, "proposed_key": key_at_hand}, read_only=True
+        )
+        return rows[0] if rows else None
+
     def stored(self, document_id: int) -> Row | None:
         """One document whose content lies in a store, with what its place is made of; None when there is none."""
         filters = {"document_id_eq": document_id, "state_in": ["stored", "archived"]}

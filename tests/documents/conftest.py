@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.cast import Browser, sign_in, visitor
 Row = dict[str, Any]
 NUMBERS = itertools.count(1)
 CLIENT, POLICY = "RM01", 81
+ROOM_FOR_THE_REST = 1000  # bytes of a scan beside its picture
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +68,17 @@ def pdf(pages: int = 1) -> bytes:
         for _ in range(pages):
             document.add_blank_page()
         document.docinfo["/Title"] = f"paper {next(NUMBERS)}"
+        out = io.BytesIO()
+        document.save(out)
+    return out.getvalue()
+
+
+def scan(size: int) -> bytes:
+    """A PDF of `size` bytes unlike all others: a page with as much in it as a scanner puts there."""
+    with pikepdf.new() as document:
+        document.add_blank_page()
+        document.docinfo["/Title"] = f"scan {next(NUMBERS)}"
+        document.docinfo["/Scan"] = document.make_stream(random.randbytes(size - ROOM_FOR_THE_REST))
         out = io.BytesIO()
         document.save(out)
     return out.getvalue()

@@ -1,6 +1,8 @@
 """Every page, wide and narrow, light and dark: accessible, true to the security policy, never scrolling sideways."""
 
+import base64
 import gzip
+import hashlib
 import json
 import subprocess
 from collections.abc import Callable
@@ -8,10 +10,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import Dialog, Page
+from playwright.sync_api import Dialog, Page, Route
 
 from database_pool import execute_query
 from tests.browser.conftest import AXE, WIDTHS, Agency
+from tests.documents.conftest import scan
 
 pytestmark = pytest.mark.slow
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -197,6 +200,44 @@ def test_the_premium_is_worked_out_as_soon_as_a_field_is_left(agency: Agency, op
     page.locator("[name=net_premium]").fill("10000")
     page.locator("[name=net_premium]").blur()
     page.get_by_text("Gross ₹11,800.00").wait_for()
+
+
+# Files as a hand would let go of them over the page: Chromium makes the transfer, the script gets its events.
+TRANSFER = """files => { const transfer = new DataTransfer()
+  for (const [name, content] of files) {
+    const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0))
+    transfer.items.add(new File([bytes], name, { type: "application/pdf" }))
+  }
+  return transfer }"""
+
+
+def test_dropped_files_show_their_progress_one_by_one(agency: Agency, open_page: Callable[..., Page]) -> None:
+    contents = {name: scan(300_000) for name in ("first.pdf", "second.pdf", "slow.pdf")}
+    page = open_page(agency.paths["upload"])
+    held: list[Route] = []
+    page.route("**/api/files/batch-upload", lambda route: (
+        held.append(route) if b"slow.pdf" in (route.request.post_data_buffer or b"") else route.continue_()))
+    files = [[name, base64.b64encode(content).decode()] for name, content in contents.items()]
+    dropped = {"dataTransfer": page.evaluate_handle(TRANSFER, files)}
+    page.dispatch_event("[data-drop]", "dragover", dropped)
+    assert page.locator("[data-drop].over").count() == 1
+    page.dispatch_event("[data-drop]", "drop", dropped)
+    assert page.locator("[data-drop].over").count() == 0
+    rows = page.locator("[data-files] li")
+    assert rows.locator(".break").all_text_contents() == list(contents)
+    page.get_by_role("button", name="Upload").click()
+    for name in ("first.pdf", "second.pdf"):
+        row = rows.filter(has_text=name)
+        row.get_by_text("Accepted").wait_for()
+        assert row.locator("progress").evaluate("bar => bar.value === bar.max")
+    slow = rows.filter(has_text="slow.pdf")
+    assert slow.get_by_text("Sending").is_visible()
+    held[0].continue_()
+    page.wait_for_url("**/documents/batches/*")
+    page.locator("#batch strong", has_text="3 of 3").wait_for()
+    digests = [hashlib.sha256(content).hexdigest() for content in contents.values()]
+    kept = execute_query("documents", filters={"sha256_in": digests}).data
+    assert {row["file_name"]: row["state"] for row in kept} == dict.fromkeys(contents, "stored")
 
 
 # By keyboard alone: these two touch no mouse and no script of their own.

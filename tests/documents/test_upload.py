@@ -8,7 +8,7 @@ from batch_file_operations import BatchFileManager, batch_file_manager
 from database_pool import execute_query
 from task_queue import run_due_tasks
 from tests.cast import found
-from tests.documents.conftest import CLIENT, POLICY, pdf, send
+from tests.documents.conftest import CLIENT, POLICY, pdf, send, stored
 
 
 def test_without_a_client_the_page_asks_whose_the_files_are(clerk):
@@ -136,10 +136,27 @@ def test_what_is_sent_without_right_reaches_no_disk(reader, stranger, clerk):
     assert sorted(batch_file_manager.spool.iterdir()) == before
 
 
-def test_a_batch_is_cancelled_and_tried_again(clerk):
+def test_a_batch_is_cancelled(clerk):
     answer = send(clerk, [("x.pdf", pdf())])
     assert clerk.submit(answer.location + "/cancellation").status_code == 303
     run_due_tasks()
     assert "Cancelled" in clerk.get(answer.location).text
-    assert clerk.submit(answer.location + "/repetition").status_code == 303
+    assert "No file of this batch failed" in clerk.submit(answer.location + "/repetition", follow_redirects=True).text
     assert clerk.get("/documents/batches/" + "0" * 32).status_code == 404
+
+
+def test_a_file_that_failed_is_tried_again_by_a_button(clerk):
+    data = pdf()
+    answer = send(clerk, [("policy.pdf", data)])
+    row = execute_query("batch_files", filters={"batch_id_eq": answer.location.rsplit("/", 1)[1]}).data[0]
+    spooled = batch_file_manager.spool / stored(row["document_id"])["spool_name"]
+    spooled.write_bytes(data + b"a fault of the disk")
+    run_due_tasks()
+    page = clerk.get(answer.location).text
+    assert "Failed" in page and "changed on this machine" in page and "Try the failed ones again" in page
+    spooled.write_bytes(data)
+    assert "1 file is tried again" in clerk.submit(answer.location + "/repetition", follow_redirects=True).text
+    run_due_tasks()
+    page = clerk.get(answer.location).text
+    assert "<strong>1 of 1</strong>" in page and "Try the failed ones again" not in page
+    assert clerk.get(f"/documents/{row['document_id']}/content").data == data

@@ -71,7 +71,7 @@ def run(drive: DriveServer, settings: config.Settings, *, files: int, kills: int
             if time.monotonic() - began > PATIENCE:
                 break
             if report.kills < kills and time.monotonic() - began > 1:
-                _break_something(drive, chance)
+                _break_something(drive, report.kills)
                 time.sleep(chance.uniform(0.3, 1.2))
                 victim = chance.randrange(PROCESSES)
                 workers[victim].send_signal(signal.SIGKILL)
@@ -101,11 +101,13 @@ def _worker(settings: config.Settings) -> "subprocess.Popen[bytes]":
         cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def _break_something(drive: DriveServer, chance: random.Random) -> None:
-    drive.fail(**chance.choice(FAULTS))
-    if chance.random() < 0.1:
+def _break_something(drive: DriveServer, turn: int) -> None:
+    """Every fault has its turn, two at a time."""
+    drive.fail(**FAULTS[2 * turn % len(FAULTS)])
+    drive.fail(**FAULTS[(2 * turn + 1) % len(FAULTS)])
+    if turn % 3 == 1:
         drive.ask("revoke", {})
-    if chance.random() < 0.1:
+    if turn % 3 == 2:
         drive.ask("expire_sessions", {})
 
 

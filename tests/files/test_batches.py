@@ -237,12 +237,20 @@ def test_a_cancelled_batch_keeps_nothing(client):
     assert all(document_of(row)["deleted_at"] for row in rows_of(batch))
 
 
-def test_failed_files_can_be_tried_again(client):
-    batch = upload_multiple_policy_files([{"file": pdf(), "client_id": client}])
-    spooled = next(batch_file_operations.batch_file_manager.spool.iterdir())
-    spooled.rename(spooled.with_name("hidden"))
+def test_a_file_that_failed_is_tried_again_and_then_stored(client):
+    data, manager = pdf(), batch_file_operations.batch_file_manager
+    batch = upload_multiple_policy_files([{"file": data, "client_id": client}, {"file": pdf(), "client_id": client}])
+    spooled = manager.spool / document_of(rows_of(batch)[0])["spool_name"]
+    spooled.write_bytes(data + b"a fault of the disk")
     run_due_tasks()
-    assert rows_of(batch)[0]["state"] in ("failed", "refused")
+    failed, stored = rows_of(batch)
+    assert (failed["state"], stored["state"]) == ("failed", "done")
+    assert "changed on this machine's disk" in failed["error"]
+    spooled.write_bytes(data)
+    assert (manager.retry_failed(batch), manager.retry_failed(batch)) == (1, 0)
+    run_due_tasks()
+    assert [(row["state"], row["error"]) for row in rows_of(batch)] == [("done", None), ("done", None)]
+    assert stored_bytes(failed["document_id"]) == data
 
 
 def test_a_replaced_document_is_archived_after_the_new_one_is_safe(client):

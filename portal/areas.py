@@ -13,6 +13,7 @@ from portal.monitoring import tasks as monitoring_tasks
 from portal.monitoring import views as monitoring
 from portal.outbox import tasks as outbox_tasks
 from portal.outbox import views as outbox
+from portal.policies import tasks as policies_tasks
 from portal.policies import views as policies
 from portal.privacy import tasks as privacy_tasks
 from portal.privacy import views as privacy
@@ -38,8 +39,8 @@ _VIEWS = (
     trail, today, design, api, monitoring,
 )  # fmt: skip
 # Imported here and nowhere else: so every process knows every task by its name.
-TASKS = (staff_tasks, documents_tasks, outbox_tasks, renewals_tasks, whatsapp_bot_tasks, trash_tasks, privacy_tasks,
-         monitoring_tasks)
+TASKS = (staff_tasks, documents_tasks, outbox_tasks, policies_tasks, renewals_tasks, whatsapp_bot_tasks, trash_tasks,
+         privacy_tasks, monitoring_tasks)
 
 
 def blueprints() -> list[Any]:

@@ -1,5 +1,6 @@
 """Questions about documents: the list, one of them, those of a client or policy, and what is missing."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from database_pool import execute_query
@@ -17,6 +18,7 @@ SORTS = (
 GAP_SORTS = (Sort("since", "since", "gap", kind="date", descending=True),)
 PRESENT = ["waiting", "stored"]
 MOST = 500  # documents of one client or policy on its page
+MOST_GAPS = 1000  # that one action concerns
 
 
 def page_of_documents(wanted: Listing, narrowed: DocumentFilter) -> Page:
@@ -46,9 +48,20 @@ def filters_of(narrowed: DocumentFilter) -> Row:
 
 def page_of_gaps(wanted: Listing, narrowed: GapFilter) -> Page:
     """One page of what is missing: policies without a schedule ("policy"), clients without KYC ("kyc")."""
-    exact = {"sort": narrowed.sort_of, "agent_id": narrowed.agent_id}
-    filters = {f"{column}_eq": value for column, value in exact.items() if value is not None}
-    return read_page("missing_documents", wanted, filters=filters)
+    return read_page("missing_documents", wanted, filters=_gap_filters(narrowed))
+
+
+def gaps_of(narrowed: GapFilter, *, limit: int = MOST_GAPS) -> list[str]:
+    """The keys of everything that is missing and matches, the latest first."""
+    filters, order = _gap_filters(narrowed), "since desc, gap"
+    rows = execute_query("missing_documents", columns="gap", filters=filters, order=order, limit=limit).data
+    return [row["gap"] for row in rows]
+
+
+def missing_documents_of(gaps: Sequence[str]) -> list[Row]:
+    """Those of these gaps ("kyc:<client id>", "policy:<policy id>") that are still there."""
+    wanted = list(gaps[:MOST_GAPS])
+    return execute_query("missing_documents", filters={"gap_in": wanted}, order="gap").data if wanted else []
 
 
 def missing_documents(*, client_id: str | None = None, limit: int = 50) -> list[Row]:
@@ -117,6 +130,11 @@ def fetches_of(document_id: int, *, limit: int = 20) -> list[Row]:
 def _present(filters: Row, kind: str | None, limit: int) -> list[Row]:
     wanted: Row = {**filters, "deleted_at_is": None, "state_in": PRESENT, **({"kind_eq": kind} if kind else {})}
     return execute_query("document_list", filters=wanted, order="created_at desc, document_id desc", limit=limit).data
+
+
+def _gap_filters(narrowed: GapFilter) -> Row:
+    exact = {"sort": narrowed.sort_of, "agent_id": narrowed.agent_id}
+    return {f"{column}_eq": value for column, value in exact.items() if value is not None}
 
 
 def _literal(text: str) -> str:

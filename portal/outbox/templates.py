@@ -32,7 +32,10 @@ SAMPLES = {
     "agency_phone": "+91 98200 12345",
 }
 # What only some kinds of texts may name.
-MORE_SAMPLES = {"policy.papers": {"papers": "the payment, the signed proposal form"}}
+MORE_SAMPLES = {
+    "policy.papers": {"papers": "the payment, the signed proposal form"},
+    "client.papers": {"papers": "KYC papers (PAN and address proof)"},
+}
 LIST_SAMPLE = "1 Family Health Floater, 2856/204511/2026\n2 Private Car Package MH 02 DN 4417, 3001/A/118822"
 OF_THE_BOT = "bot."
 BRACES = re.compile(r"\{\{|\}\}")

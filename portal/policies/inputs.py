@@ -4,7 +4,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, StringConstraints, ValidationInfo, field_validator
 
 from portal.formats import parse_money
 from portal.inputs import (
@@ -36,6 +36,13 @@ CubicCapacity = Annotated[WholeNumber, Field(le=20000)]
 GrossWeight = Annotated[WholeNumber, Field(le=200000)]
 # Three premiums with their tax must fit into one amount of the database; ₹999 crore is beyond any retail policy.
 PremiumAmount = Annotated[Money, Field(le=Decimal("9999999999.99"))]
+
+
+Gap = Annotated[str, StringConstraints(pattern=r"^(kyc|policy):[A-Z0-9-]{1,20}$")]
+
+
+def _words_of(value: Any) -> Any:
+    return value.split() if isinstance(value, str) else value
 
 
 def _as_list(value: Any) -> Any:
@@ -347,3 +354,10 @@ class PaymentInput(Input):
     reference: ReferenceText | None = Field(None, title="Reference")
     ifsc: Ifsc | None = Field(None, title="IFSC of the bank")
     instalment: Annotated[WholeNumber, Field(ge=1, le=60)] | None = Field(None, title="Instalment")
+
+
+class KycRequestInput(Input):
+    """A confirmed request for KYC papers: the rows of its preview, and the preview's own key."""
+
+    gaps: Annotated[list[Gap], BeforeValidator(_words_of), Field(min_length=1, max_length=1000)] = Field(title="Rows")
+    key: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]

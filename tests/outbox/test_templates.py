@@ -48,6 +48,7 @@ def test_every_text_is_there_in_all_four_languages_and_names_the_same(database):
         "policy.issued",
         "renewal.confirmed",
         "policy.papers",
+        "client.papers",
     }
     for (key, channel), by_language in texts.items():
         assert set(by_language) == LANGUAGES, key

@@ -12,7 +12,6 @@ else the folder DATA_DIR/documents. Importing opens nothing.
 import contextlib
 import datetime
 import hashlib
-import os
 import secrets
 import shutil
 import threading
@@ -35,13 +34,13 @@ from database_pool import (
 )
 from infrastructure.drive_client import DriveClient
 from infrastructure.drive_store import DriveStore
-from infrastructure.file_acceptance import LARGEST_FILE, Accepted, NothingToDo, Offer, QueueFull, offered
+from infrastructure.file_acceptance import LARGEST_FILE, Accepted, NothingToDo, Offer, QueueFull, offers_of
 from infrastructure.file_inspection import Inspectors
 from infrastructure.file_places import archive_place, document_place
 from infrastructure.file_rows import OPEN, FileRows, FolderRows
 from infrastructure.local_store import LocalStore, put_back
 from infrastructure.native_threads import elsewhere
-from infrastructure.spool import SpooledFile, copied, make_durable, remove_older, spooled, written_at_once
+from infrastructure.spool import SpooledFile, copied, make_durable, remove_older, written_at_once
 from infrastructure.stores import (
     Content,
     ContentMissing,
@@ -101,9 +100,7 @@ class BatchFileManager:
 
     @property
     def tasks_at_once(self) -> int:
-        """A few more than `max_workers`: they look at their files and at the database while the others wait for Drive,
-        so that a connection that comes free finds a file ready.
-        """
+        """Tasks of files: a few more than `max_workers`, so that a connection that comes free finds a file ready."""
         return self.max_workers + self.max_workers // 4
 
     def accept(
@@ -127,7 +124,7 @@ class BatchFileManager:
         batch = batch_id or secrets.token_hex(16)
         is_new = self._is_new(batch, uploaded_by) if batch_id else True
         with contextlib.ExitStack() as open_files:
-            offers = [self._offer(wanted, open_files) for wanted in files]
+            offers = offers_of(files, self.spool, open_files)
             self.check_room(sum(offer.file.size for offer in offers), len(offers))
             _rows.describe(offers)
             _rows.notice_repetitions(offers)
@@ -375,21 +372,6 @@ class BatchFileManager:
             raise NothingToDo("This batch is closed or somebody else's. Begin a new one.")
         return known is None
 
-    def _offer(self, wanted: Mapping[str, Any], open_files: contextlib.ExitStack) -> Offer:
-        source = wanted["file"]
-        stream = getattr(source, "stream", source)  # werkzeug's FileStorage keeps the file in `stream`
-        given = wanted.get("file_name") or getattr(source, "filename", None) or getattr(source, "name", None)
-        if isinstance(stream, str | os.PathLike):
-            given = given or os.fspath(stream)
-            stream = open_files.enter_context(Path(stream).open("rb"))  # noqa: SIM115 - closed by the stack
-        if isinstance(stream, bytes | bytearray | memoryview):
-            file = self.incoming()
-            elsewhere(lambda: file.write(stream))
-        else:
-            file = stream if isinstance(stream, SpooledFile) else spooled(self.spool, stream, largest=LARGEST_FILE)
-        open_files.callback(file.close)
-        return offered(wanted, file, str(given or "document"))
-
     def _write(
         self,
         batch: str,
@@ -488,7 +470,7 @@ class BatchFileManager:
             tx.update("documents", stored, filters={"document_id_eq": work["document_id"]}, expect=1)
             if work["replaces_id"] is not None:
                 _archive(tx, work)
-        spool_path.unlink(missing_ok=True)
+        elsewhere(partial(spool_path.unlink, missing_ok=True))
         self._figures["stored"] += 1
         self._figures["bytes_stored"] += work["size"]
         return {"document_id": work["document_id"], "store": store.name}
@@ -639,12 +621,7 @@ def download_multiple_policy_files(document_ids: Iterable[int], *, created_by: i
     ids = list(dict.fromkeys(document_ids))
     if not 0 < len(ids) <= MOST_FILES:
         raise NothingToDo(f"Choose between 1 and {MOST_FILES} documents at a time.")
-    rows = execute_query(
-        "documents",
-        columns="document_id, client_id, stored_name, size",
-        order="document_id",
-        filters={"document_id_in": ids, "deleted_at_is": None},
-    ).data
+    rows = _rows.present(ids)
     if not rows:
         raise NothingToDo("None of these documents is there any more.")
     batch, file_ids = secrets.token_hex(16), new_ids("batch_files", len(rows))

@@ -9,12 +9,19 @@ and whether every file is stored once with the checksum it was sent with. Exit c
 import argparse
 import hashlib
 import http.client
+import multiprocessing
 import secrets
 import statistics
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -29,44 +36,74 @@ from tests.servers.postgres import PostgresServer
 
 MOST_GROWTH, SLOWEST_PAGE = 150.0, 0.3   # MB, seconds
 BLOCK = 256 * 1024
+SEPARATE = multiprocessing.get_context("spawn")
 
 
-class Upload(threading.Thread):
-    """One file, sent block by block: whoever sends needs no memory either. Its checksum is known at the end."""
+@dataclass(frozen=True)
+class Files:
+    """What is sent: a PDF, zeros up to the size, and an end that makes each unlike all others."""
 
-    def __init__(self, portal: RunningPortal, cookie: str, token: str, size: int) -> None:
-        super().__init__()
-        self._portal, self._cookie, self._token, self._size = portal, cookie, token, size
-        self.sha256, self.status = "", 0
+    head: bytes
+    size: int
+    tails: list[bytes]
 
-    def run(self) -> None:
-        head = pdf()
-        digest = hashlib.sha256(head)
-        boundary = secrets.token_hex(8)
-        before = (f'--{boundary}\r\nContent-Disposition: form-data; name="client_id"\r\n\r\nKL01\r\n--{boundary}\r\n'
-                  'Content-Disposition: form-data; name="files"; filename="a.pdf"\r\n'
-                  'Content-Type: application/pdf\r\n\r\n')
-        after = f"\r\n--{boundary}--\r\n".encode()
-        line = http.client.HTTPConnection("127.0.0.1", self._portal.port, timeout=300)
-        line.putrequest("POST", "/api/files/batch-upload")
-        for name, value in {"Cookie": self._cookie, "X-CSRFToken": self._token, "Sec-Fetch-Site": "same-origin",
-                            "Content-Type": f"multipart/form-data; boundary={boundary}",
-                            "Content-Length": str(len(before) + self._size + len(after))}.items():
-            line.putheader(name, value)
-        line.endheaders(before.encode() + head)
-        left, zeros = self._size - len(head), bytes(BLOCK)
+    @property
+    def sums(self) -> set[str]:
+        """The checksum of each."""
+        common = hashlib.sha256(self.head)
+        for block in self._zeros():
+            common.update(block)
+        found = []
+        for tail in self.tails:
+            found.append(common.copy())
+            found[-1].update(tail)
+        return {digest.hexdigest() for digest in found}
+
+    def blocks(self, tail: bytes) -> Iterator[bytes]:
+        """One of them, block by block: whoever sends needs no memory either."""
+        yield self.head
+        yield from self._zeros()
+        yield tail
+
+    def _zeros(self) -> Iterator[bytes]:
+        left, block = self.size - len(self.head) - len(self.tails[0]), bytes(BLOCK)
         while left:
-            block = zeros[:min(BLOCK, left)]
-            digest.update(block)
-            line.send(block)
-            left -= len(block)
-        line.send(after)
-        answer = line.getresponse()
-        self.status = answer.status
-        if answer.status != 202:
-            print(answer.status, answer.read()[:300])
-        self.sha256 = digest.hexdigest()
-        line.close()
+            yield block[:left]
+            left -= min(BLOCK, left)
+
+
+def send(port: int, cookie: str, token: str, files: Files, tail: bytes) -> int:
+    """Uploads one file; the status of the answer."""
+    boundary = secrets.token_hex(8)
+    before = (f'--{boundary}\r\nContent-Disposition: form-data; name="client_id"\r\n\r\nKL01\r\n--{boundary}\r\n'
+              'Content-Disposition: form-data; name="files"; filename="a.pdf"\r\n'
+              'Content-Type: application/pdf\r\n\r\n').encode()
+    after = f"\r\n--{boundary}--\r\n".encode()
+    line = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
+    line.putrequest("POST", "/api/files/batch-upload")
+    for name, value in {"Cookie": cookie, "X-CSRFToken": token, "Sec-Fetch-Site": "same-origin",
+                        "Content-Type": f"multipart/form-data; boundary={boundary}",
+                        "Content-Length": str(len(before) + files.size + len(after))}.items():
+        line.putheader(name, value)
+    line.endheaders(before)
+    for block in files.blocks(tail):
+        line.send(block)
+    line.send(after)
+    answer = line.getresponse()
+    if answer.status != 202:
+        print(answer.status, answer.read()[:300])
+    line.close()
+    return answer.status
+
+
+def send_all(port: int, cookie: str, token: str, files: Files, line: "Connection[Any, Any]") -> None:
+    """In a process of its own, which does not share a lock with whoever times the page: says that it is ready, waits
+    for the word, sends all files at once and answers the statuses.
+    """
+    with ThreadPoolExecutor(len(files.tails)) as threads:
+        line.send("ready")
+        line.recv()
+        line.send(list(threads.map(partial(send, port, cookie, token, files), files.tails)))
 
 
 def page_times(colleague: Colleague, stop: threading.Event, times: list[float]) -> None:
@@ -75,7 +112,7 @@ def page_times(colleague: Colleague, stop: threading.Event, times: list[float]) 
         began = time.perf_counter()
         assert colleague.get("/account").status_code == 200
         times.append(time.perf_counter() - began)
-        time.sleep(0.05)
+        time.sleep(0.02)
 
 
 def measure(portal: RunningPortal, count: int, size: int) -> bool:
@@ -83,24 +120,29 @@ def measure(portal: RunningPortal, count: int, size: int) -> bool:
     colleague = Colleague(portal.url, cast.email_of("staff"), cast.PASSWORD)
     token = cast.found(r'name="csrf_token" value="([^"]+)"', colleague.get("/account").text)
     cookie = "; ".join(f"{name}={value}" for name, value in colleague.cookies().items())
+    files = Files(pdf(), size, [secrets.token_bytes(16) for _ in range(count)])
+    here, there = SEPARATE.Pipe()
+    senders = SEPARATE.Process(target=send_all, args=(portal.port, cookie, token, files, there))
+    senders.start()
+    here.recv()
     worker = portal.processes()[1]
     resting, peak, stop = worker.memory_info().rss, 0, threading.Event()
     times: list[float] = []
-    uploads = [Upload(portal, cookie, token, size) for _ in range(count)]
     watcher = threading.Thread(target=page_times, args=(colleague, stop, times))
     began = time.monotonic()
-    for thread in (watcher, *uploads):
-        thread.start()
-    while any(upload.is_alive() for upload in uploads) or _waiting():
+    watcher.start()
+    here.send("go")
+    while not here.poll() or _waiting():
         peak = max(peak, worker.memory_info().rss)
-        time.sleep(0.05)
+        time.sleep(0.1)
     seconds = time.monotonic() - began
     stop.set()
     watcher.join()
+    senders.join()
     growth = (peak - resting) / 1024**2
     p99 = statistics.quantiles(times, n=100)[-1] if len(times) > 1 else times[0]
-    stored = _stored({upload.sha256 for upload in uploads})
-    print(f"{count} x {size / 1e6:.1f} MB: {seconds:.1f} s, answers {sorted({u.status for u in uploads})}, "
+    stored = _stored(files.sums)
+    print(f"{count} x {size / 1e6:.1f} MB: {seconds:.1f} s, answers {sorted(set(here.recv()))}, "
           f"stored once with the right checksum: {stored} of {count}, memory grew by {growth:.0f} MB, "
           f"page p50 {1000 * statistics.median(times):.0f} ms, p99 {1000 * p99:.0f} ms over {len(times)}")
     return stored == count and growth < MOST_GROWTH and p99 < SLOWEST_PAGE

@@ -1,13 +1,17 @@
 """Whether a file may come in, and what its document's row then says."""
 
+import contextlib
 import datetime
+import io
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from infrastructure.file_inspection import ENDINGS, KINDS, sniffed
 from infrastructure.file_names import shown_name, stored_name
-from infrastructure.spool import SpooledFile
+from infrastructure.spool import SpooledFile, spooled
 
 Row = dict[str, Any]
 LARGEST_FILE = 50 * 1024 * 1024  # bytes
@@ -45,6 +49,34 @@ class Offer:
     media_type: str = ""
     refusal: str = ""
     row: Row = field(default_factory=dict)
+
+
+def offers_of(
+    files: Sequence[Mapping[str, Any]], spool: Path, open_files: contextlib.ExitStack
+) -> list[Offer]:
+    """Each file in the spool, with what its size and its first bytes say against it. `open_files` closes them."""
+    opened = [_opened(wanted, open_files) for wanted in files]
+    to_copy = [stream for _, stream in opened if not isinstance(stream, SpooledFile)]
+    copies = iter(spooled(spool, to_copy, largest=LARGEST_FILE))
+    offers = []
+    for wanted, (name, stream) in zip(files, opened, strict=True):
+        file = stream if isinstance(stream, SpooledFile) else next(copies)
+        open_files.callback(file.close)
+        offers.append(offered(wanted, file, name))
+    return offers
+
+
+def _opened(wanted: Mapping[str, Any], open_files: contextlib.ExitStack) -> tuple[str, Any]:
+    """The name and the stream of a file, in whatever shape it came."""
+    source = wanted["file"]
+    stream = getattr(source, "stream", source)  # werkzeug's FileStorage keeps the file in `stream`
+    given = wanted.get("file_name") or getattr(source, "filename", None) or getattr(source, "name", None)
+    if isinstance(stream, str | os.PathLike):
+        given = given or os.fspath(stream)
+        stream = open_files.enter_context(Path(stream).open("rb"))  # noqa: SIM115 - closed by the stack
+    if isinstance(stream, bytes | bytearray | memoryview):
+        stream = io.BytesIO(stream)
+    return str(given or "document"), stream
 
 
 def offered(wanted: Mapping[str, Any], file: SpooledFile, called: str) -> Offer:

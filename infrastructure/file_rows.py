@@ -59,6 +59,13 @@ class FileRows:
         rows: list[Row] = self._query("document_list", filters=filters, limit=1).data
         return rows[0] if rows else None
 
+    def present(self, document_ids: Sequence[int]) -> list[Row]:
+        """What a download notes of those of these documents that are not in the trash."""
+        filters = {"document_id_in": list(document_ids), "deleted_at_is": None}
+        columns = "document_id, client_id, stored_name, size"
+        found: list[Row] = self._query("documents", columns=columns, filters=filters, order="document_id").data
+        return found
+
     def change(self, file_id: int, changes: Row, guard: Row) -> None:
         """Changes an open file. Raises Conflict where the guard does not hold: another worker has the file by now."""
         filters = {"file_id_eq": file_id, "state_in": OPEN, **guard}

@@ -7,7 +7,7 @@ import os
 import secrets
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 from infrastructure.native_threads import each_elsewhere, elsewhere
 from infrastructure.stores import BLOCK
 
+WRITTEN_AT_ONCE = 512 * 1024  # bytes of an upload that wait in memory
 
 class SpooledFile(io.RawIOBase):
     """A file in the spool that takes bytes and counts them. Unless it is kept, closing removes it.
@@ -24,7 +25,6 @@ class SpooledFile(io.RawIOBase):
 
     def __init__(self, folder: Path, *, largest: int) -> None:
         super().__init__()
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.name = secrets.token_hex(16)
         self.path = folder / self.name
         self.size = 0
@@ -32,24 +32,27 @@ class SpooledFile(io.RawIOBase):
         self._largest = largest
         self._md5, self._sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
         self._kept = False
-        self._since_pause = 0
-        self._file = os.fdopen(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600), "w+b", buffering=0)
+        self._pending: list[bytes] = []
+        self._pending_bytes = 0
+        self._opened: io.FileIO | None = None
 
     def write(self, block: Any) -> int:
-        """Takes some bytes, and lets the other requests of this process have their turn after each MiB."""
-        taken = len(block)
+        """Takes some bytes. The disk is written from a native thread: it may make whoever writes wait for seconds."""
+        self._pending.append(bytes(block))
+        self._pending_bytes += len(block)
+        if self._pending_bytes >= WRITTEN_AT_ONCE:
+            self._write_pending()
+        return len(block)
+
+    def take(self, block: bytes) -> None:
+        """As `write`, but in the thread that calls."""
         if not self.head:
-            self.head = bytes(block[:1024])
-        self.size += taken
+            self.head = block[:1024]
+        self.size += len(block)
         if self.size <= self._largest:
             self._md5.update(block)
             self._sha256.update(block)
             self._file.write(block)
-        self._since_pause += taken
-        if self._since_pause >= BLOCK:
-            self._since_pause = 0
-            time.sleep(0)
-        return taken
 
     def read(self, size: int | None = -1) -> bytes:
         return self._file.read(-1 if size is None else size) or b""
@@ -58,6 +61,8 @@ class SpooledFile(io.RawIOBase):
         return self._file.readinto(buffer)
 
     def seek(self, offset: int, whence: int = 0) -> int:
+        """Whoever writes goes back to the start at the end, which is when all of it is on the disk."""
+        self._write_pending()
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
@@ -90,27 +95,50 @@ class SpooledFile(io.RawIOBase):
 
     def close(self) -> None:
         """Removes the file, unless it is kept."""
-        if not self.closed:
-            self._file.close()
+        if not self.closed and self._opened is not None:
+            self._opened.close()
             if not self._kept:
                 self.path.unlink(missing_ok=True)
         super().close()
 
+    @property
+    def _file(self) -> io.FileIO:
+        """The file on the disk, made when it is first needed."""
+        if self._opened is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._opened = io.FileIO(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600), "r+")
+        return self._opened
 
-def spooled(folder: Path, source: BinaryIO, *, largest: int) -> SpooledFile:
-    """A copy of `source` in the spool, made block by block in a native thread. `source` is left open."""
-    target = SpooledFile(folder, largest=largest)
+    def _write_pending(self) -> None:
+        block, self._pending, self._pending_bytes = b"".join(self._pending), [], 0
+        if block:
+            elsewhere(partial(self.take, block))
 
-    def copy() -> None:
+
+def spooled(folder: Path, sources: Sequence[BinaryIO], *, largest: int) -> list[SpooledFile]:
+    """Copies of the sources in the spool, made block by block, several at once in native threads. The sources are left
+    open; one that comes twice has nothing left for its second copy. When one cannot be read no copy stays.
+    """
+    made: list[SpooledFile] = []
+
+    def copy(source: BinaryIO) -> SpooledFile:
+        target = SpooledFile(folder, largest=largest)
+        made.append(target)
         while block := source.read(BLOCK):
-            target.write(block)
+            target.take(block)
+        return target
 
+    # Two threads would share out the blocks of one source among two copies.
+    distinct = {id(source): source for source in sources}
     try:
-        elsewhere(copy)
+        copies = dict(zip(distinct, each_elsewhere(copy, distinct.values()), strict=True))
     except BaseException:
-        target.close()
+        for target in made:
+            target.close()
         raise
-    return target
+    return [
+        copies.pop(id(source)) if id(source) in copies else SpooledFile(folder, largest=largest) for source in sources
+    ]
 
 
 def make_durable(folder: Path, files: Iterable[SpooledFile]) -> None:

@@ -18,13 +18,11 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import psutil
 import pytest
 
-from benchmarks.uploads import Upload
+from benchmarks.uploads import Files, send
 from database_pool import execute_query, transaction
 from portal import measures
 from portal.staff import passwords
@@ -32,6 +30,7 @@ from tests import cast
 from tests.colleague import Colleague, largest_form
 from tests.conftest import point_portal_at, portal_settings
 from tests.deploy.test_nginx_site import Nginx
+from tests.documents.conftest import pdf
 from tests.servers.portal import RunningPortal
 from tests.servers.processes import free_port, wait_for
 
@@ -194,12 +193,10 @@ def test_fifty_megabytes_go_through_and_are_stored(office):
     colleague = Colleague(office.url, "load@example.in", cast.PASSWORD)
     token = largest_form(colleague.get("/clients/new").text).fields["csrf_token"]
     cookie = "; ".join(f"{name}={value}" for name, value in colleague.cookies().items())
-    behind_nginx: Any = SimpleNamespace(port=office.nginx.http_port)
-    upload = Upload(behind_nginx, cookie, token, 50 * 1024**2)
-    upload.run()
-    assert upload.status == 202
+    files = Files(pdf(), 50 * 1024**2, [b"the end"])
+    assert send(office.nginx.http_port, cookie, token, files, files.tails[0]) == 202
     rows = execute_query("documents", columns="size, sha256", filters={"client_id_eq": "KL01"}).data
-    assert rows == [{"size": 50 * 1024**2, "sha256": upload.sha256}]
+    assert [(row["size"], {row["sha256"]}) for row in rows] == [(files.size, files.sums)]
 
 
 def test_a_stream_of_events_comes_as_it_is_made(office):

@@ -128,6 +128,15 @@ def test_a_file_may_come_in_any_shape(client, tmp_path, shape):
     assert list(batch_file_operations.batch_file_manager.spool.iterdir()) == []
 
 
+def test_a_file_object_that_comes_twice_is_read_once(client):
+    data = pdf() + bytes(5_000_000)
+    shared = io.BytesIO(data)
+    batch = upload_multiple_policy_files([{"file": shared, "client_id": client}, {"file": shared, "client_id": client}])
+    first, second = rows_of(batch)
+    assert stored_bytes(first["document_id"]) == data
+    assert (second["state"], second["size"]) == ("refused", 0)
+
+
 BAD = {
     "nothing": (b"", "a.pdf", "empty"),
     "renamed program": (b"MZ\x90\x00" + b"\0" * 300, "policy.pdf", "no document"),
@@ -195,6 +204,16 @@ def test_the_good_ones_go_through_under_safe_names(mixed_batch):
         assert len(document["stored_name"].encode()) <= 200
         assert "/" not in document["stored_name"]
     assert documents[1]["store_key"] == f"Rohan Mehta RM01/Rohan Mehta - x ({documents[1]['document_id']}).pdf"
+
+
+def test_two_files_of_one_name_are_both_kept(client):
+    contents = [pdf(), pdf()]
+    batch = upload_multiple_policy_files(
+        [{"file": data, "client_id": client, "file_name": "scan.pdf"} for data in contents]
+    )
+    run_due_tasks()
+    assert [row["state"] for row in rows_of(batch)] == ["done", "done"]
+    assert [stored_bytes(row["document_id"]) for row in rows_of(batch)] == contents
 
 
 def test_the_same_file_for_the_same_record_is_noticed(client):

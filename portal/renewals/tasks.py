@@ -1,24 +1,31 @@
 """Reminders of the ladder every morning, and those that colleagues ask for in bulk."""
 
+from contextlib import suppress
 from datetime import date
 from typing import Any
 
 from database_pool import Conflict, transaction
 from portal import audit
 from portal.documents.queries import documents_of_policy
+from portal.errors import Refused
 from portal.formats import today
 from portal.jobs.queries import job
+from portal.jobs.service import steer
 from portal.policies import notices
 from portal.policies.queries import notice_facts
 from portal.renewals import queries, reminding
 from portal.renewals.reminding import Reminder
 from portal.settings.queries import setting
+from portal.staff.queries import colleague
+from portal.staff.service import permissions_of
 from task_queue import PermanentFailure, current_task, enqueue_many, schedule, task
 
 AT_ONCE = 500
 GONE = "There is no such policy any more."
 SCHEDULE = "policy-schedule"
 ALREADY = "This step was noted already."
+RIGHT = "policies.write"  # of who sends in bulk
+NO_RIGHT = "Who started this job may not send to clients any more, so it was stopped."
 
 schedule("renewals.note_due_reminders", daily_at="09:00")
 
@@ -56,12 +63,13 @@ def remind(policy_id: int, due_on: str, step: str, occasion: str, good_until: st
 @task("renewals.send_reminder", priority=3)
 def send_reminder(policy_id: int, day: str) -> dict[str, Any]:
     """Reminds the client of one policy of a bulk job: once per policy and day, whatever way it was asked for."""
+    running, on_day = current_task(), date.fromisoformat(day)
+    asker = _asker(running.batch_id if running else None)
     facts = notice_facts(policy_id)
     if facts is None:
         raise PermanentFailure(GONE)
     if reason := reminding.why_not(facts):
         raise PermanentFailure(reason)
-    running, on_day = current_task(), date.fromisoformat(day)
     reminder = Reminder(
         step=reminding.by_hand(on_day),
         occasion=reminding.occasion_of(facts, today()),
@@ -70,17 +78,18 @@ def send_reminder(policy_id: int, day: str) -> dict[str, Any]:
         good_until=reminding.good_until(facts, today()),
         batch_id=running.batch_id if running else None,
     )
-    return _note(_asker(reminder.batch_id), facts, reminder)
+    return _note(asker, facts, reminder)
 
 
 @task("renewals.send_notice", priority=3)
 def send_notice(policy_id: int) -> dict[str, Any]:
     """Tells the client of one policy that it is issued, once a day, with its schedule where that is in the portal."""
+    running = current_task()
+    batch_id = running.batch_id if running else None
+    asker = _asker(batch_id)
     facts = notice_facts(policy_id)
     if facts is None:
         raise PermanentFailure(GONE)
-    running = current_task()
-    batch_id = running.batch_id if running else None
     papers = documents_of_policy(policy_id, kind=SCHEDULE, limit=1)
     notice = notices.Notice(
         "policy.issued",
@@ -90,14 +99,21 @@ def send_notice(policy_id: int) -> dict[str, Any]:
         priority=3,
     )
     with transaction() as tx:
-        sent = notices.tell(tx, _asker(batch_id), facts, _usable(facts), notice, company=setting("company"))
+        sent = notices.tell(tx, asker, facts, _usable(facts), notice, company=setting("company"))
     return {"messages": sent}
 
 
 def _asker(batch_id: str | None) -> audit.Actor:
-    """The colleague who started the job."""
+    """The colleague who started the job. Raises PermanentFailure, and stops the job, when they may not any more."""
     found = job(batch_id) if batch_id else None
-    return audit.Actor(user_id=found["owner_id"]) if found else audit.THE_PORTAL
+    if batch_id is None or found is None or found["owner_id"] is None:
+        return audit.THE_PORTAL
+    starter = colleague(found["owner_id"])
+    if starter is not None and starter["is_active"] and RIGHT in permissions_of(starter["role"]):
+        return audit.Actor(user_id=starter["user_id"])
+    with suppress(Refused), transaction() as tx:  # another of its tasks was faster
+        steer(tx, audit.THE_PORTAL, batch_id, "stop")
+    raise PermanentFailure(NO_RIGHT)
 
 
 def _usable(facts: dict[str, Any]) -> list[notices.Way]:

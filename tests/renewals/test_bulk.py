@@ -5,7 +5,7 @@ import pytest
 from database_pool import execute_query, transaction
 from portal.formats import office_date, today
 from task_queue import run_due_tasks
-from tests.cast import found, sign_in
+from tests.cast import found, make_cast, sign_in
 from tests.renewals.desk import hold_back_messages, messages, morning, notes, open_desk, reach, term
 
 
@@ -93,6 +93,22 @@ def test_what_changed_between_preview_and_job_is_looked_at_again(clerk, chosen):
     assert (job["done"], job["failed"]) == (1, 1)
     dead = execute_query("tasks", filters={"batch_id_eq": job["batch_id"], "state_eq": "dead"}).data[0]
     assert "This policy is renewed." in dead["last_error"]
+
+
+@pytest.mark.parametrize("change", [{"role": "read-only"}, {"is_active": False}])
+def test_a_job_stops_when_who_started_it_may_not_send_any_more(clerk, chosen, change):
+    answer, _ = confirm(clerk, clerk.submit("/renewals/bulk", ticked(chosen)))
+    batch_id = answer.location.rsplit("/", 1)[1]
+    who = {"user_id_eq": make_cast()["staff"]}
+    execute_query("users", "update", data=change, filters=who)
+    try:
+        run_due_tasks()
+    finally:
+        execute_query("users", "update", data={"role": "staff", "is_active": True}, filters=who)
+    job = execute_query("batch_progress", filters={"batch_id_eq": batch_id}).data[0]
+    assert (job["state"], job["done"], notes(chosen["first"]), notes(chosen["second"])) == ("stopped", 0, [], [])
+    told = execute_query("tasks", filters={"batch_id_eq": batch_id, "state_eq": "dead"}).data
+    assert told and all("may not send to clients any more" in task["last_error"] for task in told)
 
 
 def ask(browser, path, content):

@@ -151,6 +151,9 @@ class Settings:
     messages_per_second: int = _setting(
         "pool", parse.number(1, 1000), 70, "WhatsApp messages a second, all processes together; WhatsApp allows 80 for "
         "one sender, messages that come in included.", "70")
+    bulk_records_per_day: int = _setting(
+        "pool", parse.number(1, 1_000_000), 2000, "Clients that one colleague may write to in a day by bulk jobs of "
+        "one kind.", "2000")
     task_broker_url: str | None = _setting(
         "pool", parse.url("amqp", "amqps", "redis", "rediss", "sqs", example="amqp://user:password@host/portal"), None,
         "Carries the ids of tasks to worker services; the rows stay in the database.", "amqp://localhost/portal",

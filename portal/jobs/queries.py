@@ -1,5 +1,6 @@
 """Questions about bulk jobs, their tasks, and tasks that failed for good."""
 
+from datetime import datetime
 from typing import Any
 
 from database_pool import execute_query
@@ -35,6 +36,15 @@ def job(batch_id: str) -> Row | None:
     """How a job stands: its title, owner, state and counts; None when there is none."""
     found = execute_query("batch_progress", filters={"batch_id_eq": batch_id}).data
     return found[0] if found else None
+
+
+def records_asked(user_id: int | None, kind: str, since: datetime) -> int:
+    """How many records a colleague's jobs of one kind have had since a moment."""
+    if user_id is None:
+        return 0
+    filters = {"owner_id_eq": user_id, "kind_eq": kind, "created_at_gte": since}
+    rows = execute_query("batches", columns="total", filters=filters).data
+    return sum(row["total"] for row in rows)
 
 
 def skipped_of(batch_id: str) -> list[Row]:

@@ -11,6 +11,7 @@ from database_pool import Transaction, call_function
 from portal import audit
 from portal.audit import Actor
 from portal.errors import NotFound, Refused
+from portal.formats import midnight, today
 from portal.jobs import queries
 from task_queue import enqueue_many
 
@@ -54,17 +55,21 @@ def start_job(
     skipped: Sequence[Skipped] = (),
     key: str | None = None,
     priority: int | None = None,
+    most_a_day: int | None = None,
 ) -> str:
     """Adds a job with one task per item to the transaction and answers its id, for /jobs/<batch_id>.
 
     `key` (the token of the preview) makes it once: the same key again answers the same job and adds nothing, whoever
     comes second. A record comes once in a job. `kind` is the name of the action ("renewals.remind"), `title` what the
-    colleague reads.
+    colleague reads. Raises Refused when this colleague's jobs of the kind would have more than `most_a_day` records
+    today.
     """
     batch_id = hashlib.sha256(f"job {key}".encode()).hexdigest()[:16] if key else secrets.token_hex(8)
     if key and queries.exists(batch_id):
         return batch_id
     once = list({(item.record_type, item.record_id): item for item in items}.values())
+    if most_a_day is not None:
+        _check_the_day(actor, kind, len(once), most_a_day)
     # Of two requests with one key the second waits here for the first, and then finds its tasks.
     tx.upsert("batches", {
         "batch_id": batch_id, "kind": kind, "title": title, "total": len(once), "owner_id": actor.user_id, "key": key,
@@ -109,6 +114,15 @@ def resume_name(tx: Transaction, actor: Actor, name: str) -> None:
     """Tasks of that name run again."""
     tx.delete("task_pauses", filters={"name_eq": name})
     audit.record(tx, actor, "resumed", "task name", name)
+
+
+def _check_the_day(actor: Actor, kind: str, records: int, most: int) -> None:
+    left = max(0, most - queries.records_asked(actor.user_id, kind, midnight(today())))
+    if records > left:
+        raise Refused(
+            f"One colleague may do this for {most} records a day, and {left} of them are left today; these are "
+            f"{records}. Choose fewer, or ask an administrator to raise BULK_RECORDS_PER_DAY."
+        )
 
 
 def _settle(wish: str, actor: Actor, which: Mapping[str, Any]) -> int:

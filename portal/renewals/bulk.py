@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from config import settings
 from database_pool import Transaction
 from portal import audit
 from portal.jobs.service import JobItem, Skipped, start_job
@@ -110,6 +111,7 @@ def start_reminders(tx: Transaction, actor: audit.Actor, selection: Selection, *
         items=[_item(row, {"policy_id": row["policy_id"], "day": today.isoformat()}) for row in selection.ready],
         skipped=_skipped(selection),
         key=key,
+        most_a_day=settings().bulk_records_per_day,
     )
 
 
@@ -125,6 +127,7 @@ def start_notices(tx: Transaction, actor: audit.Actor, selection: Selection, *, 
         items=[_item(row, {"policy_id": row["policy_id"]}) for row in selection.ready],
         skipped=_skipped(selection),
         key=key,
+        most_a_day=settings().bulk_records_per_day,
     )
 
 

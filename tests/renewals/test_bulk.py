@@ -1,7 +1,10 @@
 """Reminders for many policies at once: preview, job, once a day, and the same for programs."""
 
+from dataclasses import replace
+
 import pytest
 
+import config
 from database_pool import execute_query, transaction
 from portal.formats import office_date, today
 from task_queue import run_due_tasks
@@ -93,6 +96,26 @@ def test_what_changed_between_preview_and_job_is_looked_at_again(clerk, chosen):
     assert (job["done"], job["failed"]) == (1, 1)
     dead = execute_query("tasks", filters={"batch_id_eq": job["batch_id"], "state_eq": "dead"}).data[0]
     assert "This policy is renewed." in dead["last_error"]
+
+
+def test_one_colleague_writes_to_so_many_clients_a_day_and_not_more(app, clerk):
+    other, settings = open_desk("CAP1"), config.settings()
+    policies = [term(other, days) for days in (20, 30, 40)]
+    first, rest = ({"action": "remind", "chosen": [str(number) for number in part]} for part in
+                   (policies[:1], policies[1:]))  # fmt: skip
+    mine = {"kind_eq": "renewals.remind", "owner_id_eq": make_cast()["staff"]}
+    before = execute_query("batches", columns="total", filters=mine).data
+    config.use_settings(replace(settings, bulk_records_per_day=sum(row["total"] for row in before) + 2))
+    try:
+        started, fields = confirm(clerk, clerk.submit("/renewals/bulk", first))
+        refused, _ = confirm(clerk, clerk.submit("/renewals/bulk", rest))
+        again = clerk.submit("/renewals/reminders", fields)
+    finally:
+        config.use_settings(settings)
+    assert started.status_code == 303 and again.location == started.location
+    assert refused.status_code == 422 and "1 of them are left today; these are 2" in refused.text
+    run_due_tasks()
+    assert [len(notes(number)) for number in policies] == [1, 0, 0]
 
 
 @pytest.mark.parametrize("change", [{"role": "read-only"}, {"is_active": False}])

@@ -104,7 +104,13 @@ class SupabaseBackend:
 
     def call(self, function: Function, parameters: dict[str, Any], catalogue: Catalogue, deadline: float) -> Any:
         """What the function answers: rows, a row, or a value."""
-        answer = self._ask(lambda client: _call(client, function.name, parameters), deadline)
+        try:
+            answer = self._run(lambda client: _call(client, function.name, parameters), deadline)
+        except InvalidQuery as error:
+            # A parameter of another name is not found either: that is the caller's mistake.
+            if error.code in _NOT_IN_SCHEMA_CACHE and not self._knows_its_schema(deadline):
+                raise _reading_its_schema(error) from error
+            raise
         if function.returns in catalogue.relations and not function.rows and _is_empty_row(answer):
             return None
         return catalogue.result_from_json(function, answer)
@@ -156,7 +162,14 @@ class SupabaseBackend:
         except InvalidQuery as error:
             if error.code not in _NOT_IN_SCHEMA_CACHE:
                 raise
-            raise Unavailable(f"Supabase is reading its schema again: {error.message}", error.code) from error
+            raise _reading_its_schema(error) from error
+
+    def _knows_its_schema(self, deadline: float) -> bool:
+        try:
+            self.describe(deadline)
+        except InvalidQuery:
+            return False
+        return True
 
     def _run(self, ask: Callable[[Client], Answer], deadline: float) -> Answer:
         client = self._pool.acquire(deadline)
@@ -183,6 +196,10 @@ class SupabaseBackend:
             raise InvalidData(f"a text holds half a character: {error.reason}") from error
         finally:
             self._pool.release(client, broken=broken)
+
+
+def _reading_its_schema(error: InvalidQuery) -> Unavailable:
+    return Unavailable(f"Supabase is reading its schema again: {error.message}", error.code)
 
 
 def _call(client: Client, name: str, parameters: dict[str, Any]) -> Any:

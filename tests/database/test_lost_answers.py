@@ -14,6 +14,7 @@ from tests.servers.supabase_lite import SupabaseLite
 BUSY = http_answer("503 Service Unavailable", '{"code": "PGRST002", "message": "no schema cache"}')
 TOO_MANY = http_answer("429 Too Many Requests", "slow down", kind="text/plain", headers="Retry-After: 1\r\n")
 BAD_GATEWAY = http_answer("502 Bad Gateway", "<html>no</html>", kind="text/html")
+FUNCTION_FORGOTTEN = http_answer("404 Not Found", '{"code": "PGRST202", "message": "not found in the schema cache"}')
 FORGOTTEN = http_answer("404 Not Found", '{"code": "PGRST205", "message": "not found in the schema cache"}')
 A_PAGE = http_answer("200 OK", "<html>Please sign in to the hotel's network</html>", kind="text/html")
 
@@ -124,9 +125,15 @@ def test_a_function_met_by_somebody_in_between_has_an_unknown_outcome(line, pool
 
 
 @only_http
-@pytest.mark.parametrize("answer", [BUSY, TOO_MANY, FORGOTTEN], ids=["503", "429", "no schema"])
+@pytest.mark.parametrize("answer", [BUSY, TOO_MANY], ids=["503", "429"])
 def test_a_function_that_was_turned_away_is_asked_again(line, pool, answer):
     line.faults.append(answer)
+    assert pool.call_function("next_client_id", {"wanted_prefix": "LO"}) == "LO01"
+
+
+@only_http
+def test_a_server_that_lost_its_schema_is_asked_again(line, pool):
+    line.faults.extend([FUNCTION_FORGOTTEN] * 2)   # what was asked for, and whether it knows any function
     assert pool.call_function("next_client_id", {"wanted_prefix": "LO"}) == "LO01"
 
 

@@ -20,6 +20,12 @@ TEMPLATE = "portal_template"
 NO_LIMITS = {f"RATE_LIMIT_{group}": "off" for group in ("PAGES", "API", "SIGN_IN", "WEBHOOKS", "EXPORTS")}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first: a long one that began last would keep one core waiting for the other."""
+    heavy = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in heavy)
+
+
 def portal_settings(data_dir: Path, **given: str) -> config.Settings:
     """Settings for tests: what is `given`, nothing of this machine's environment, all files under `data_dir`."""
     return config.load_settings(

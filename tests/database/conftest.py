@@ -50,7 +50,8 @@ def pooler(embedded_server: PostgresServer) -> Iterator[Pgbouncer]:
     server.remove()
 
 
-@pytest.fixture(scope="module", params=["embedded", "pooler", "supabase"])
+@pytest.fixture(scope="module", params=[
+    "embedded", pytest.param("pooler", marks=pytest.mark.slow), pytest.param("supabase", marks=pytest.mark.slow)])
 def backend(
     request: pytest.FixtureRequest, embedded_server: PostgresServer, fresh_database: Callable[[], str], data_dir: Path
 ) -> Iterator[Backend]:

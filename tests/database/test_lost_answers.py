@@ -24,7 +24,7 @@ def name(fresh_database):
     return fresh_database()
 
 
-@pytest.fixture(scope="module", params=["postgres", "supabase"])
+@pytest.fixture(scope="module", params=["postgres", pytest.param("supabase", marks=pytest.mark.slow)])
 def way(request, embedded_server, name, data_dir):
     """A line to the database that can fail, and the settings that lead over it."""
     if request.param == "postgres":
@@ -102,7 +102,8 @@ def test_a_line_that_stays_cut_is_an_error_within_seconds_and_heals(line, pool):
     assert pool.execute_query("clients").data == []
 
 
-only_http = pytest.mark.parametrize("way", ["supabase"], indirect=True)  # on others nobody in between answers
+# On other ways nobody in between answers.
+only_http = pytest.mark.parametrize("way", [pytest.param("supabase", marks=pytest.mark.slow)], indirect=True)
 
 
 @only_http

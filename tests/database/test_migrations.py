@@ -9,6 +9,8 @@ from database_pool import DatabasePool, MigrationFailed
 from infrastructure import migrations
 from tests.conftest import portal_settings
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def empty(embedded_server, database_names, data_dir):

@@ -18,6 +18,8 @@ from portal.policies.commission_terms import choose_commission
 from portal.policies.premium import calculate, choose_tax, commission
 from tests.demo.conftest import TODAY
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_same_seed_and_day_give_the_same_book(rules):
     first = [vars(file) for file in Book(7, TODAY, rules).files(150)]

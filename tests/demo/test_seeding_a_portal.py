@@ -22,6 +22,8 @@ from tests.conftest import point_portal_at, portal_settings
 from tests.demo.conftest import TODAY
 from tests.servers.postgres import PostgresServer
 
+pytestmark = pytest.mark.slow
+
 CLIENTS = 130
 TABLES = ("clients", "members", "policies", "insured_persons", "health_details", "motor_details", "fire_details",
           "life_details", "travel_details", "client_prefixes", "users", "insurers", "products", "agents")
@@ -235,7 +237,6 @@ def test_two_portals_seeded_alike_hold_the_same_rows(empty_portal, seeded, datab
     assert here == there
 
 
-@pytest.mark.slow
 def test_a_full_book_is_there_within_thirty_seconds(empty_portal):
     report = seed(2000, seeding.DEFAULT_SEED, TODAY)
     assert report.rows["policies"] == pytest.approx(6000, rel=0.04)

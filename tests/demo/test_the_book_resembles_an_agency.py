@@ -12,6 +12,8 @@ from portal.demo.records import ClientFile, Term
 from portal.formats import financial_year
 from tests.demo.conftest import TODAY
 
+pytestmark = pytest.mark.slow
+
 GRACE = {"health": 30, "life": 30}
 
 

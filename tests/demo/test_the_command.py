@@ -9,6 +9,8 @@ from flask import Flask
 import database_pool
 from portal import demo
 
+pytestmark = pytest.mark.slow
+
 
 def run(app: Flask, *arguments: str) -> Result:
     return app.test_cli_runner().invoke(args=["seed-demo", *arguments])

@@ -15,11 +15,14 @@ from pathlib import Path
 import psutil
 import pytest
 
+import database_pool
 import deploy_multiuser
 from deployment import environment, files, precompress, serving, system_packages
 from deployment.plan import Plan
 from deployment.report import Report
 from tests.servers.processes import end_process, free_port, remove_folder, server_folder, wait_for
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
 VENV = Path(sys.prefix)
@@ -58,7 +61,6 @@ def _files(folder: Path) -> dict[str, bytes]:
     return kept
 
 
-@pytest.mark.slow
 def test_set_up_twice_changes_nothing_the_second_time(portal, capsys):
     assert deploy_multiuser.main(["--venv", str(VENV), "--domain", "portal.example.com", "--user", "agency"]) == 0
     first = _files(portal)
@@ -226,8 +228,8 @@ def test_wrong_settings_are_listed_with_their_cures(portal, monkeypatch, capsys)
     assert "geheim" not in said
 
 
-@pytest.mark.slow
 def test_a_database_that_does_not_answer_is_a_failure_with_a_cure(portal, monkeypatch, capsys):
+    monkeypatch.setattr(database_pool, "UNREACHABLE_AFTER", 1.0)
     address = f"postgresql://portal:geheim@127.0.0.1:{free_port()}/portal"
     _, report, said = _inspected(portal, monkeypatch, capsys, DATABASE_URL=address)
     assert report.failed

@@ -5,6 +5,7 @@ Then the same with the database killed under them.
 
 import random
 import re
+import secrets
 import threading
 import time
 from collections import Counter
@@ -47,6 +48,7 @@ class Diary:
     statuses: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     terms: list[int] = field(default_factory=list)  # the newest term of each shared policy
+    day: str = field(default_factory=lambda: secrets.token_hex(3))  # begins each mark: an office sees several days
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -79,13 +81,14 @@ class Office:
                 server.remove()
 
 
-@pytest.fixture(params=["embedded", "pooler", "supabase"])
-def office(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Office]:
+@pytest.fixture(scope="module", params=["embedded", "pooler", "supabase"])
+def office(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     """An office with a demo book and forty colleagues, on each of the three ways; durable throughout."""
-    opened = _open_office(request.param, tmp_path)
+    folder = tmp_path_factory.mktemp("office")
+    opened = _open_office(request.param, folder)
     try:
         opened.portal.start()
-        with point_portal_at(_settings_of(opened.portal, tmp_path)):
+        with point_portal_at(_settings_of(opened.portal, folder)):
             seed(clients=60)
             _hire()
             yield opened
@@ -174,7 +177,7 @@ def _work(
     for turn in range(10_000):
         if time.monotonic() > until + (0 if diary.is_full else PATIENCE):
             return
-        mark = f"m{number}x{turn}"
+        mark = f"{diary.day}m{number}x{turn}"
         with diary.lock:
             diary.tried.add(mark)
         kind = chance.choice(["edit", "edit", "add", "renew"])
@@ -221,17 +224,17 @@ def _compare_with_what_is_stored(diary: Diary) -> None:
     for client_id, marks in diary.notes.items():
         row = execute_query("clients", filters={"client_id": client_id}).data[0]
         notes = sealing.opened(row)["notes"].split()
-        stored = Counter(note for note in notes if re.fullmatch(r"m\d+x\d+", note))
+        stored = Counter(note for note in notes if note.startswith(diary.day))
         assert set(marks) <= set(stored), f"{client_id} lost acknowledged edits: {set(marks) - set(stored)}"
         assert max(stored.values()) == 1, f"{client_id}: an edit was stored twice"
         assert set(stored) <= diary.tried
-    added = execute_query("clients", columns="client_id, name", filters={"name_like": "Zubin m%"}).data
+    added = execute_query("clients", columns="client_id, name", filters={"name_like": f"Zubin {diary.day}m%"}).data
     assert len({row["client_id"] for row in added}) == len(added)
     assert max(Counter(row["name"] for row in added).values(), default=1) == 1, "a client was added twice"
     assert {(row["client_id"], row["name"]) for row in added} >= set(diary.added), "an acknowledged client is lost"
     assert len({client_id for client_id, _ in diary.added}) == len(diary.added), "two clients got one id"
     terms = execute_query("policies", columns="policy_number, renewed_from_id",
-                          filters={"policy_number_like": "m%x%"}).data
+                          filters={"policy_number_like": f"{diary.day}m%x%"}).data
     assert max(Counter(row["policy_number"] for row in terms).values(), default=1) == 1, "a renewal was stored twice"
     assert {row["policy_number"] for row in terms} >= set(diary.renewed), "an acknowledged renewal is lost"
     old = [row["renewed_from_id"] for row in terms]

@@ -130,7 +130,7 @@ def test_a_worker_asked_to_stop_ends_what_runs_and_hands_back_the_rest(settings,
     worker = Worker(settings)
     wait_until(lambda: count(sql, "select count(*) from test_ledger") >= 20, "nobody works")
     ended, took = worker.stop()
-    assert ended and took < 10
+    assert ended and took < 25  # it waits no longer than half a minute
     assert count(sql, RUNNING) == 0, "it left tasks behind as if they were running"
     done = count(sql, "select count(*) from test_ledger")
     assert 20 <= done < 300

@@ -18,6 +18,8 @@ from portal.monitoring import backups
 from task_queue import run_due_tasks
 from tests.conftest import point_portal_at
 
+pytestmark = pytest.mark.slow
+
 
 def pdf(title):
     """A document of one page that is like no other."""

@@ -98,7 +98,7 @@ class PostgresServer:
 
     def create_database(self, name: str, *, template: str = "template1") -> None:
         """A database with the template's content."""
-        self._administer(f'create database "{name}" template "{template}"')
+        self._administer(f'create database "{name}" template "{template}" strategy file_copy')
 
     def drop_database(self, name: str) -> None:
         """The database is gone, whoever was connected to it."""

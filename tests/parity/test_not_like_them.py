@@ -4,6 +4,7 @@ import ast
 import inspect
 import pathlib
 import re
+import subprocess
 import sys
 import threading
 
@@ -11,7 +12,9 @@ import pytest
 
 import config
 from cache_manager import CacheManager
-from database_pool import InvalidQuery, execute_query, new_ids, transaction
+from database_pool import DatabasePool, InvalidQuery, execute_query, new_ids, transaction
+from portal.outbox.inputs import DocumentInput, ReplyInput
+from portal.renewals.inputs import BulkInput, BulkRequest, ReminderInput
 from portal.staff import sessions
 from portal.web import access
 from tests.cast import email_of, make_cast, sign_in, visitor
@@ -144,6 +147,19 @@ def test_s32_no_password_hash_is_sent_to_a_browser(app):
     assert not any("$argon2" in page or "password_hash" in page for page in pages)
 
 
+def test_s34_no_persons_data_is_in_the_repository():
+    """No tables and logs, and no address but those that RFC 2606 and the tests' own services keep for examples."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a copy of the repository")
+    files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    assert not [name for name in files if re.search(r"\.(xlsx|xls|csv|log|db|sqlite|pem|key|env)$", name)]
+    ours = [ROOT / name for name in files if re.search(r"\.(py|md|sql|html|js|toml|conf|service)$", name)]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in ours if "vendor" not in path.parts)
+    hosts = {host.lower() for host in re.findall(r"[\w.+-]+@((?:[a-z0-9-]+\.)+[a-z]{2,})\b", text, re.IGNORECASE)}
+    made_up = re.compile(r"(.*\.)?(example(\.in|\.com)?|portal\.local|iam\.gserviceaccount\.com|[bc]\.in)")
+    assert not {host for host in hosts if not made_up.fullmatch(host)}
+
+
 def test_s38_no_file_of_the_folder_is_served(app):
     browser = sign_in(app, "staff")
     for name in ("requirements_production.txt", "config.py", ".env", "data/secret_key", "..%2fconfig.py"):
@@ -170,6 +186,27 @@ def test_s46_no_secret_has_a_value_that_others_know(tmp_path):
     with pytest.raises(config.ConfigurationError, match="SECRET_KEY"):
         config.load_settings({"FLASK_ENV": "production", "DATA_DIR": str(tmp_path)})
     assert portal_settings(tmp_path).verify_token is None
+
+
+@pytest.mark.parametrize("form", [ReplyInput, DocumentInput, ReminderInput, BulkInput, BulkRequest])
+def test_s40_no_form_that_sends_names_a_recipient(form):
+    """The address is the stored one, whatever else a form brings; a test message, with nobody's data, is apart."""
+    assert not {name for name in form.model_fields if re.search(r"phone|mail|address|recipient|^to$", name)}
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "1e9", "nan", "100000"])
+def test_s48_no_pause_can_be_taken_away(tmp_path, given):
+    with pytest.raises(config.ConfigurationError, match="MESSAGES_PER_SECOND"):
+        portal_settings(tmp_path, MESSAGES_PER_SECOND=given)
+    with pytest.raises(config.ConfigurationError, match="RATE_LIMIT_API"):
+        portal_settings(tmp_path, RATE_LIMIT_API=f"{given}/minute" if given != "100000" else "5 per 0 seconds")
+
+
+def test_s49_no_template_is_made_at_a_provider():
+    gateways = [path for path in PYTHON if "gateways" in path.parts]
+    assert gateways
+    assert not [path for path in gateways
+                if re.search(r"v1/Content|content_and_approvals|message_templates", path.read_text(encoding="utf-8"))]
 
 
 def test_s52_a_callers_name_is_no_pattern():
@@ -205,6 +242,14 @@ def test_r17_a_change_without_a_condition_is_refused(app):
     assert execute_query("users", filters={"email": email_of("staff")}).data[0]["name"] != "Everybody"
 
 
+def test_r32_every_page_that_needs_nothing_answers(app):
+    browser = sign_in(app, "administrator")
+    paths = [rule.rule for rule in app.url_map.iter_rules() if "GET" in rule.methods and not rule.arguments
+             and not rule.rule.endswith("/events")]
+    assert len(paths) > 50
+    assert {path: status for path in paths if (status := browser.get(path).status_code) >= 500} == {}
+
+
 def test_r38_the_figures_of_the_cache_are_figures():
     cache = CacheManager("")
     cache.set("a", 1)
@@ -231,6 +276,13 @@ def test_d03_what_the_start_needs_is_checked_and_nothing_else(tmp_path):
     assert portal_settings(tmp_path).clerk_secret_key is None
     with pytest.raises(config.ConfigurationError, match="CLERK_PUBLISHABLE_KEY: missing"):
         portal_settings(tmp_path, CLERK_SECRET_KEY="sk_test_1")
+
+
+def test_d07_the_server_takes_all_that_the_pools_may_open(tmp_path):
+    """On the other portal's machine: four processors, nine processes."""
+    settings = portal_settings(tmp_path, WEB_CONCURRENCY="9")
+    server = DatabasePool(configuration=settings)._embedded_server()
+    assert server._connections > 9 * (settings.db_pool_size + settings.db_max_overflow)
 
 
 def test_d08_every_setting_is_read_by_something():

@@ -36,7 +36,7 @@ class Fresh:
         """
         mark = self._mark(subject) if isinstance(subject, str) else tuple(map(self._mark, subject))
         with _lock:
-            answers = _kept.setdefault(default_pool(), LRUCache(MOST_KEPT))
+            answers = _answers()
             found = answers.get((subject, key))
         if found is not None and found[0] == mark:
             return cast(Value, found[1])
@@ -52,3 +52,11 @@ class Fresh:
                 call_function("gather_changes")
             self._marks = {row["subject"]: row["mark"] for row in rows}
         return self._marks.get(subject, 0)
+
+
+def _answers() -> LRUCache[Hashable, tuple[Any, Any]]:
+    """What this process keeps of the present database. To be called under the lock."""
+    pool = default_pool()
+    if pool not in _kept:
+        _kept[pool] = LRUCache(MOST_KEPT)
+    return _kept[pool]

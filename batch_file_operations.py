@@ -57,7 +57,7 @@ from task_queue import PermanentFailure, TemporaryFailure, current_task, enqueue
 __all__ = [
     "LARGEST_FILE", "Accepted", "BatchFileManager", "ContentMissing", "LocalStore", "NothingToDo", "QueueFull",
     "SpooledFile",
-    "StoreError", "batch_file_manager", "document_place", "download_multiple_policy_files", "incoming_file", "put_back",
+    "StoreError", "batch_file_manager", "document_place", "download_multiple_policy_files", "put_back",
     "upload_multiple_policy_files",
 ]  # fmt: skip
 
@@ -66,6 +66,7 @@ MOST_FILES = 500  # in one batch
 ATTEMPTS = 8
 LEASE = 30.0  # seconds that a dead process keeps a file; a living one renews it
 TOLD_EVERY = 1.0  # seconds between two looks at the row while a file is sent
+ACCEPTED_AT_ONCE = 3  # uploads that a process writes down at the same time: a page waits for no more of them than that
 LEFT_BEHIND = 24 * 3600.0  # seconds after which a spooled file that no row names was left by a crash
 
 
@@ -88,7 +89,7 @@ class BatchFileManager:
     ) -> None:
         self._max_workers = max_workers
         self._most_waiting, self._most_waiting_bytes, self._least_free = most_waiting, most_waiting_bytes, least_free
-        self._lock = threading.Lock()
+        self._lock, self._accepting = threading.Lock(), threading.BoundedSemaphore(ACCEPTED_AT_ONCE)
         self._stores: dict[str, tuple[Settings, Store]] = {}
         self._inspectors = Inspectors()
         self._figures = {"accepted": 0, "stored": 0, "refused": 0, "failed": 0, "bytes_stored": 0, "working": 0}
@@ -125,6 +126,7 @@ class BatchFileManager:
         is_new = self._is_new(batch, uploaded_by) if batch_id else True
         with contextlib.ExitStack() as open_files:
             offers = offers_of(files, self.spool, open_files)
+            open_files.enter_context(self._accepting)
             self.check_room(sum(offer.file.size for offer in offers), len(offers))
             _rows.describe(offers)
             _rows.notice_repetitions(offers)
@@ -644,11 +646,6 @@ def download_multiple_policy_files(document_ids: Iterable[int], *, created_by: i
         )
         _ask_for(tx, "download", batch, file_ids)
     return batch
-
-
-def incoming_file() -> SpooledFile:
-    """BatchFileManager.incoming of this process's manager."""
-    return batch_file_manager.incoming()
 
 
 @task("files.upload", priority=2, attempts=ATTEMPTS, lease=LEASE, limit=lambda: batch_file_manager.tasks_at_once)

@@ -29,7 +29,7 @@ from database_pool import execute_query
 from tests import cast
 from tests.colleague import Colleague
 from tests.conftest import point_portal_at, portal_settings
-from tests.documents.conftest import pdf
+from tests.documents.conftest import scan
 from tests.faults.file_kills import prepare
 from tests.servers.portal import RunningPortal
 from tests.servers.postgres import PostgresServer
@@ -41,38 +41,43 @@ SEPARATE = multiprocessing.get_context("spawn")
 
 @dataclass(frozen=True)
 class Files:
-    """What is sent: a PDF, zeros up to the size, and an end that makes each unlike all others."""
+    """PDFs of `size` bytes as a scanner makes them, which differ in a mark in the middle of the picture."""
 
-    head: bytes
-    size: int
-    tails: list[bytes]
+    before: bytes
+    marks: list[bytes]
+    after: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes of each."""
+        return len(self.before) + len(self.marks[0]) + len(self.after)
 
     @property
     def sums(self) -> set[str]:
         """The checksum of each."""
-        common = hashlib.sha256(self.head)
-        for block in self._zeros():
-            common.update(block)
+        common = hashlib.sha256(self.before)
         found = []
-        for tail in self.tails:
+        for mark in self.marks:
             found.append(common.copy())
-            found[-1].update(tail)
+            found[-1].update(mark + self.after)
         return {digest.hexdigest() for digest in found}
 
-    def blocks(self, tail: bytes) -> Iterator[bytes]:
-        """One of them, block by block: whoever sends needs no memory either."""
-        yield self.head
-        yield from self._zeros()
-        yield tail
-
-    def _zeros(self) -> Iterator[bytes]:
-        left, block = self.size - len(self.head) - len(self.tails[0]), bytes(BLOCK)
-        while left:
-            yield block[:left]
-            left -= min(BLOCK, left)
+    def blocks(self, mark: bytes) -> Iterator[bytes | memoryview]:
+        """One of them, block by block."""
+        before = memoryview(self.before)
+        for start in range(0, len(before), BLOCK):
+            yield before[start:start + BLOCK]
+        yield mark + self.after
 
 
-def send(port: int, cookie: str, token: str, files: Files, tail: bytes) -> int:
+def files_of(count: int, size: int) -> Files:
+    """So many files of that size."""
+    one = scan(size)
+    middle = one.index(b"endstream") - 1000
+    return Files(one[:middle], [secrets.token_bytes(16) for _ in range(count)], one[middle + 16:])
+
+
+def send(port: int, cookie: str, token: str, files: Files, mark: bytes) -> int:
     """Uploads one file; the status of the answer."""
     boundary = secrets.token_hex(8)
     before = (f'--{boundary}\r\nContent-Disposition: form-data; name="client_id"\r\n\r\nKL01\r\n--{boundary}\r\n'
@@ -86,7 +91,7 @@ def send(port: int, cookie: str, token: str, files: Files, tail: bytes) -> int:
                         "Content-Length": str(len(before) + files.size + len(after))}.items():
         line.putheader(name, value)
     line.endheaders(before)
-    for block in files.blocks(tail):
+    for block in files.blocks(mark):
         line.send(block)
     line.send(after)
     answer = line.getresponse()
@@ -100,10 +105,10 @@ def send_all(port: int, cookie: str, token: str, files: Files, line: "Connection
     """In a process of its own, which does not share a lock with whoever times the page: says that it is ready, waits
     for the word, sends all files at once and answers the statuses.
     """
-    with ThreadPoolExecutor(len(files.tails)) as threads:
+    with ThreadPoolExecutor(len(files.marks)) as threads:
         line.send("ready")
         line.recv()
-        line.send(list(threads.map(partial(send, port, cookie, token, files), files.tails)))
+        line.send(list(threads.map(partial(send, port, cookie, token, files), files.marks)))
 
 
 def page_times(colleague: Colleague, stop: threading.Event, times: list[float]) -> None:
@@ -120,7 +125,7 @@ def measure(portal: RunningPortal, count: int, size: int) -> bool:
     colleague = Colleague(portal.url, cast.email_of("staff"), cast.PASSWORD)
     token = cast.found(r'name="csrf_token" value="([^"]+)"', colleague.get("/account").text)
     cookie = "; ".join(f"{name}={value}" for name, value in colleague.cookies().items())
-    files = Files(pdf(), size, [secrets.token_bytes(16) for _ in range(count)])
+    files = files_of(count, size)
     here, there = SEPARATE.Pipe()
     senders = SEPARATE.Process(target=send_all, args=(portal.port, cookie, token, files, there))
     senders.start()

@@ -5,7 +5,7 @@ from typing import IO, Any, TypeVar
 
 from flask import Flask, Request, current_app, request
 
-from batch_file_operations import LARGEST_FILE, batch_file_manager, incoming_file
+from batch_file_operations import LARGEST_FILE, batch_file_manager
 
 View = TypeVar("View", bound=Callable[..., Any])
 LARGEST_REQUEST = 6 * LARGEST_FILE  # bytes; several files of one form
@@ -23,7 +23,7 @@ class PortalRequest(Request):
         content_length: int | None = None,
     ) -> IO[bytes]:
         if takes_files_here():
-            return incoming_file()  # type: ignore[return-value]  # a raw stream does all that werkzeug asks
+            return batch_file_manager.incoming()  # type: ignore[return-value]  # a raw stream does all that werkzeug asks
         return super()._get_file_stream(total_content_length, content_type, filename, content_length)
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from benchmarks.uploads import Files, send
+from benchmarks.uploads import files_of, send
 from database_pool import execute_query, transaction
 from portal import measures
 from portal.staff import passwords
@@ -30,7 +30,6 @@ from tests import cast
 from tests.colleague import Colleague, largest_form
 from tests.conftest import point_portal_at, portal_settings
 from tests.deploy.test_nginx_site import Nginx
-from tests.documents.conftest import pdf
 from tests.servers.portal import RunningPortal
 from tests.servers.processes import free_port, wait_for
 
@@ -193,8 +192,8 @@ def test_fifty_megabytes_go_through_and_are_stored(office):
     colleague = Colleague(office.url, "load@example.in", cast.PASSWORD)
     token = largest_form(colleague.get("/clients/new").text).fields["csrf_token"]
     cookie = "; ".join(f"{name}={value}" for name, value in colleague.cookies().items())
-    files = Files(pdf(), 50 * 1024**2, [b"the end"])
-    assert send(office.nginx.http_port, cookie, token, files, files.tails[0]) == 202
+    files = files_of(1, 50 * 1000**2)
+    assert send(office.nginx.http_port, cookie, token, files, files.marks[0]) == 202
     rows = execute_query("documents", columns="size, sha256", filters={"client_id_eq": "KL01"}).data
     assert [(row["size"], {row["sha256"]}) for row in rows] == [(files.size, files.sums)]
 

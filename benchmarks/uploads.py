@@ -145,7 +145,7 @@ def measure(portal: RunningPortal, count: int, size: int) -> bool:
     watcher.join()
     senders.join()
     growth = (peak - resting) / 1024**2
-    p99 = statistics.quantiles(times, n=100)[-1] if len(times) > 1 else times[0]
+    p99 = statistics.quantiles(times, n=100, method="inclusive")[-1] if len(times) > 1 else times[0]
     stored = _stored(files.sums)
     print(f"{count} x {size / 1e6:.1f} MB: {seconds:.1f} s, answers {sorted(set(here.recv()))}, "
           f"stored once with the right checksum: {stored} of {count}, memory grew by {growth:.0f} MB, "

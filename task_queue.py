@@ -23,7 +23,6 @@ from config import settings
 from database_pool import Transaction, transaction
 from infrastructure import task_rules
 from infrastructure.task_pace import ServerClock, Turn
-from infrastructure.task_precedence import Precedence
 from infrastructure.task_rules import (
     HIGH,
     LOW,
@@ -42,15 +41,12 @@ from infrastructure.task_workers import WorkerProcess, run_due
 __all__ = [
     "HIGH", "LOW", "MEDIUM", "PermanentFailure", "Postpone", "RunningTask", "TaskQueue", "TemporaryFailure", "Turn",
     "come_near", "current_task", "enqueue", "enqueue_many", "known_names", "knows", "name_requests_by", "pace",
-    "requests_in_flight", "run_due_tasks", "schedule", "send_email_async", "send_whatsapp_async", "take_turn", "task",
-    "task_queue",
+    "run_due_tasks", "schedule", "send_email_async", "send_whatsapp_async", "take_turn", "task", "task_queue",
 ]  # fmt: skip
 
 SEND_WHATSAPP, SEND_EMAIL = "outbox.send_whatsapp", "outbox.send_email"
 Work = TypeVar("Work", bound=Callable[..., dict[str, Any] | None])
 
-# `with requests_in_flight:` around what somebody waits for: the tasks of this process begin after it.
-requests_in_flight = Precedence()
 _registry = Registry()
 _server_clock = ServerClock()
 _request_id: Callable[[], str | None] = lambda: None  # noqa: E731 - replaced by the web application
@@ -262,7 +258,7 @@ class TaskQueue:
             patterns = None if names is None else tuple(names)
             runner = WorkerProcess(
                 _store(), _registry, workers=self.max_workers, patterns=patterns,
-                address=lambda: database_pool.default_pool().listening_address(), requests=requests_in_flight,
+                address=lambda: database_pool.default_pool().listening_address(),
             )  # fmt: skip
             self._runner, self._process = runner, os.getpid()
             _started = self

@@ -22,7 +22,6 @@ from infrastructure.errors import DatabaseError, InvalidData, OutcomeUnknown
 from infrastructure.task_buffer import TaskBuffer
 from infrastructure.task_execution import about, execute
 from infrastructure.task_listener import TaskListener, owns_its_session
-from infrastructure.task_precedence import Precedence
 from infrastructure.task_rules import Registry
 from infrastructure.task_store import Claimed, Outcome, TaskStore, Wanted
 
@@ -48,12 +47,9 @@ class WorkerProcess:
         workers: int,
         patterns: tuple[str, ...] | None,
         address: Callable[[], str | None],
-        requests: Precedence,
     ) -> None:
-        """`patterns`: run only tasks whose names meet one of these; `address`: where a session of one's own is had;
-        `requests`: what comes before the next task.
-        """
-        self._store, self._registry, self._address, self._requests = store, registry, address, requests
+        """`patterns`: run only tasks whose names meet one of these; `address`: where a session of one's own is had."""
+        self._store, self._registry, self._address = store, registry, address
         self.workers, self.patterns = workers, patterns
         self.buffer = TaskBuffer(registry, registry.matching(patterns), workers)
         self.worker = 0
@@ -156,9 +152,7 @@ class WorkerProcess:
                 self._report([outcome])
             if more and not self._nothing_left and not self._woken.is_set():
                 self._woken.set()
-            if self._requests.give_way():
-                last_pause = time.monotonic()
-            elif now - last_pause > GIVE_WAY:
+            if now - last_pause > GIVE_WAY:
                 time.sleep(0)
                 last_pause = time.monotonic()
 

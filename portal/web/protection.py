@@ -67,8 +67,7 @@ class FormTokens(CSRFProtect):
 
 
 def front_door(app: WSGIApplication, *, base_url: str, proxies: Iterable[Network]) -> WSGIApplication:
-    """The application behind two checks that must come before Flask reads the request, and before the tasks of its
-    process. (What a stream sends later does not hold them up.)
+    """The application behind two checks that must come before Flask reads the request.
 
     X-Forwarded-For and X-Forwarded-Proto are believed from `proxies` and from nobody else. A Host that is not ours is
     replaced and marked: links are made from APP_BASE_URL, so it could poison none, but somebody else's page must not
@@ -81,8 +80,7 @@ def front_door(app: WSGIApplication, *, base_url: str, proxies: Iterable[Network
         if not _is_known(environ.get("HTTP_HOST", ""), ours):
             environ["HTTP_HOST"], environ[UNKNOWN_HOST] = "localhost", True
         trusted = bool(networks) and _comes_from(environ.get("REMOTE_ADDR", ""), networks)
-        with task_queue.requests_in_flight:
-            return (fixed if trusted else app)(environ, start_response)
+        return (fixed if trusted else app)(environ, start_response)
 
     return serve
 

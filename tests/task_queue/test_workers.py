@@ -8,7 +8,6 @@ import pytest
 
 import database_pool
 import task_queue
-from infrastructure.task_precedence import Precedence
 from infrastructure.task_workers import WorkerProcess
 from task_queue import Postpone, TaskQueue, pace
 from tests.task_queue.conftest import PATIENCE, wait_until
@@ -133,7 +132,6 @@ def test_a_postponed_task_comes_back_by_itself(tried, workers):
 
 
 def test_a_stop_in_the_middle_of_the_start_ends_too():
-    runner = WorkerProcess(task_queue._store(), task_queue._registry, workers=2, patterns=None, address=lambda: None,
-                           requests=Precedence())
+    runner = WorkerProcess(task_queue._store(), task_queue._registry, workers=2, patterns=None, address=lambda: None)
     runner._finisher = threading.Thread(target=runner._finish)  # made and not started yet, as under greenlets
     assert runner.stop(1) is True

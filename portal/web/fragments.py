@@ -9,6 +9,8 @@ rows that are kept. What is stored sealed is no fact of any piece: nothing of it
 import threading
 from collections.abc import Callable
 from dataclasses import is_dataclass
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 from cachetools import LRUCache
@@ -21,6 +23,7 @@ from pydantic import BaseModel
 
 ROOM = 8 * 1024 * 1024   # characters of all pieces together, in each process
 _HOLDERS = frozenset({dict, list, tuple})
+_PLAIN = frozenset({str, int, bool, type(None), date, datetime, Decimal, frozenset})   # most facts: no further look
 _KEY = 500   # what a piece costs besides its text
 
 
@@ -93,6 +96,8 @@ def _frozen(fact: Any) -> Any:
     eq=False, which somebody keeps while it is true) is a key as it is.
     """
     kind = type(fact)
+    if kind in _PLAIN:
+        return fact
     if kind is dict:
         return (*fact, *[_frozen(value) if type(value) in _HOLDERS else value for value in fact.values()])
     if kind in _HOLDERS:

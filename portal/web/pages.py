@@ -12,6 +12,7 @@ from portal.tables import csv_lines
 from portal.web.access import safe_next
 from portal.web.forms import SubmittedForm, prefilled
 
+VARIES = "HX-Request, HX-Request-Type, HX-Target"
 LONGEST_MESSAGE = 300   # messages travel in the cookie, which holds 4 KB
 
 
@@ -22,7 +23,7 @@ def render(template: str, status: int = 200, **context: Any) -> Response:
     """
     context.setdefault("fragment", wants_main_part())
     response = make_response(render_template(template, **context), status)
-    response.vary.update(("HX-Request", "HX-Request-Type", "HX-Target"))
+    response.headers["Vary"] = VARIES
     return response
 
 

@@ -260,7 +260,9 @@ def masked(answer):
     return re.sub(r'(name="csrf_token" value=|X-CSRFToken": )"[^"]+"', r"\1", answer.text)
 
 
-@pytest.mark.parametrize("path", ["/policies", "/policies?view=live&size=25", "/policies?sort=due", "/clients/RM01"])
+@pytest.mark.parametrize("path", [
+    "/policies", "/policies?view=live&size=25", "/policies?sort=due", "/clients", "/clients/RM01",
+    "/clients/RM01/policies", "/renewals", "/renewals?view=all", "/"])  # fmt: skip
 def test_a_page_of_kept_pieces_is_the_page_written_anew(app, book, path):
     pieces = app.extensions["portal.fragments"]
     colleagues = {who: sign_in(app, who) for who in SEEN_BY}

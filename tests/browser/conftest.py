@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,14 +15,13 @@ from portal.demo import seed
 from portal.formats import now
 from portal.jobs.service import JobItem, Skipped, start_job
 from tests import cast
+from tests.browser.sweep import WIDTHS
 from tests.servers.portal import RunningPortal
 
-AXE = Path(__file__).parents[1] / "servers" / "node_modules" / "axe-core" / "axe.min.js"
 CHROMIUM = next((found for name in ("chromium", "chromium-browser") if (found := shutil.which(name))), None)
 # Chromium asks its maker's servers for updates at every start; a machine without them would wait.
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
          "--disable-sync", "--no-first-run"]
-WIDTHS = {"desk": 1366, "phone": 360}
 
 
 @dataclass(frozen=True)

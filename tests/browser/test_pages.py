@@ -7,25 +7,17 @@ import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
-from playwright.sync_api import Dialog, Page, Route
+from playwright.sync_api import Browser, Dialog, Page, Route
 
 from database_pool import execute_query
-from tests.browser.conftest import AXE, WIDTHS, Agency
+from tests.browser.conftest import Agency
+from tests.browser.sweep import AXE, Sweep, bring_axe, faults_of
 from tests.documents.conftest import scan
 
 pytestmark = pytest.mark.slow
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-EVERYTHING = {"type": "tag", "values": RULES}
-# What a rule looks at decides where it runs: all once, colours in the dark as well, sizes and names on a phone too.
-RUNS: tuple[tuple[str, Literal["light", "dark"], dict[str, Any]], ...] = (
-    ("desk", "light", EVERYTHING),
-    ("desk", "dark", {"type": "rule", "values": ["color-contrast"]}),
-    ("phone", "light", {"type": "rule", "values": [
-        "target-size", "scrollable-region-focusable", "color-contrast", "label", "link-name", "button-name"]}),
-)
 HTML_VALIDATE = Path(AXE).parents[1] / "html-validate" / "bin" / "html-validate.mjs"
 # Refused forms are pages of their own: the summary, the marked fields, the content kept.
 REFUSED = {
@@ -33,44 +25,34 @@ REFUSED = {
 }
 
 
-# Only what is wrong comes over: the rest of axe's answer would be megabytes a page.
-FOUND = """rules => axe.run(document, {runOnly: rules, resultTypes: ['violations']}).then(({violations}) =>
-  violations.flatMap(({id, nodes}) => nodes.map(({html}) => [id, html.slice(0, 120)])))"""
+@pytest.fixture(scope="module")
+def sweep(chromium: Browser, agency: Agency, cookies: list[Any]) -> Sweep:
+    """Every page, visited once for all the tests that look at it."""
+    seen = Sweep()
+    for held, paths in (([], ["/login"]), (cookies, agency.paths.values())):
+        context = chromium.new_context(base_url=agency.url, reduced_motion="reduce")
+        context.add_cookies(held)
+        seen.visit(context, paths)
+        context.close()
+    return seen
 
 
-def faults_of(page: Page) -> list[str]:
-    """What is wrong with a page on a desk, in the dark, on a phone: rules of axe-core broken, sideways scrolling."""
-    if not AXE.exists():
-        pytest.skip("axe-core is not installed (run `npm ci` in tests/servers)")
-    page.add_script_tag(path=AXE)
-    faults = []
-    for width, theme, rules in RUNS:
-        page.set_viewport_size({"width": WIDTHS[width], "height": 900})
-        page.emulate_media(color_scheme=theme)
-        if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
-            faults.append(f"{page.url} {width}: scrolls sideways")
-        faults += [f"{page.url} {width} {theme} {rule}: {html}" for rule, html in page.evaluate(FOUND, rules)]
-    return faults
+@pytest.mark.timeout(900)   # some hundred pages, and a busy machine
+def test_no_page_breaks_a_rule_of_accessibility_or_scrolls_sideways(sweep: Sweep) -> None:
+    assert not sweep.faults
 
 
-# Only axe itself needs the policy lifted: it is put into the page by a script.
-@pytest.mark.timeout(900)   # some seventy pages, and a busy machine
-def test_no_page_breaks_a_rule_of_accessibility_or_scrolls_sideways(
-    agency: Agency, open_page: Callable[..., Page]
-) -> None:
-    faults = faults_of(open_page("/login", signed_in=False, bypass_csp=True))
-    page = open_page("/clients", bypass_csp=True)
-    for path in agency.paths.values():
-        page.goto(path)
-        faults += faults_of(page)
-    assert not faults
+@pytest.mark.timeout(900)
+def test_no_page_breaks_the_content_security_policy(sweep: Sweep) -> None:
+    assert not sweep.policy
 
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_refused_form_is_as_accessible_as_a_fresh_one(
     agency: Agency, open_page: Callable[..., Page], name: str
 ) -> None:
-    page = open_page(agency.paths[name], bypass_csp=True)
+    page = open_page(agency.paths[name])
+    bring_axe(page)
     submit_unchecked(page, REFUSED[name])
     assert page.title().startswith("Error: ")
     assert not faults_of(page)
@@ -85,25 +67,12 @@ def submit_unchecked(page: Page, typed: dict[str, str]) -> None:
         page.locator("main form button.primary").last.click()
 
 
-def test_no_page_breaks_the_content_security_policy(agency: Agency, open_page: Callable[..., Page]) -> None:
-    page = open_page("/clients")
-    broken: list[str] = []
-    page.on("console", lambda message: broken.append(f"{page.url}: {message.text}")
-            if "Content Security Policy" in message.text else None)
-    page.add_init_script("addEventListener('securitypolicyviolation', e => console.error("
-                         "'Content Security Policy: ' + e.violatedDirective + ' ' + e.sourceFile))")
-    for path in [*agency.paths.values(), "/login"]:
-        page.goto(path)
-    assert not broken
-
-
-def test_pages_are_valid_html(agency: Agency, open_page: Callable[..., Page], tmp_path: Path) -> None:
+@pytest.mark.timeout(900)
+def test_pages_are_valid_html(sweep: Sweep, tmp_path: Path) -> None:
     if not HTML_VALIDATE.exists():
         pytest.skip("html-validate is not installed (run `npm ci` in tests/servers)")
-    page = open_page("/clients")
-    for number, path in enumerate(agency.paths.values()):
-        answer = page.request.get(path)
-        (tmp_path / f"{number:02}{path.split('?')[0].replace('/', '_')}.html").write_text(answer.text())
+    for number, (path, html) in enumerate(sweep.html.items()):
+        (tmp_path / f"{number:02}{path.split('?')[0].replace('/', '_')}.html").write_text(html)
     # The palette's list under its search field is a combobox, which no <select> is.
     # Void elements and attribute quoting are matters of taste; Jinja leaves blanks at line ends.
     switched = {
@@ -149,10 +118,12 @@ def test_the_actions_column_was_cut_off_at_1366_px(agency: Agency, open_page: Ca
 HEAVIEST = 60 * 1024   # bytes of a page as it travels
 
 
-def test_no_page_is_heavy(agency: Agency, open_page: Callable[..., Page]) -> None:
+@pytest.mark.timeout(900)
+def test_no_page_is_heavy(sweep: Sweep, open_page: Callable[..., Page]) -> None:
     page = open_page("/clients")
     lists = ("/", "/clients?size=100", "/policies?size=100", "/renewals?view=all&size=100", "/pending?size=100")
-    weights = {path: len(gzip.compress(page.request.get(path).body(), 6)) for path in (*agency.paths.values(), *lists)}
+    bodies = {**sweep.html, **{path: page.request.get(path).text() for path in lists}}
+    weights = {path: len(gzip.compress(body.encode(), 6)) for path, body in bodies.items()}
     assert {path: weight for path, weight in weights.items() if weight > HEAVIEST} == {}
 
 

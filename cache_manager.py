@@ -83,7 +83,10 @@ class CacheManager:
         seconds, text = _checked(ttl), as_text(value)
         if group is not None:
             text = _in_group(group, self._group_mark(group), text)
-        self._ask(lambda cache: cache.set(key, text, seconds), missed=(key,))
+        if self._link is None and self._process == os.getpid():   # as `_ask` would, without a function for each value
+            self._memory.set(key, text, seconds)
+        else:
+            self._ask(lambda cache: cache.set(key, text, seconds), missed=(key,))
         self._sets += 1
 
     def set_many(self, values: Mapping[str, Any], ttl: float = USUAL_TTL) -> None:

@@ -210,7 +210,7 @@ def measure(minutes: float, users: int, clients: int, pause: tuple[float, float]
         folder = Path(name)
         portal, nginx, redis, sent = stack.enter_context(running(folder, faults=with_faults))
         address = f"postgresql://postgres@/postgres?host={portal.folder}/data/postgres"
-        stack.enter_context(point_portal_at(portal_settings(folder, DATABASE_URL=address)))
+        stack.enter_context(point_portal_at(portal_settings(folder, DATABASE_URL=address, SECRET_KEY=SECRET)))
         ids, policies, cookies = prepare(clients, users, int((minutes + 5) * MESSAGES_A_MINUTE))
         facts = {"users": users, "scanners": SCANNERS, "clients": ids, "policies": policies, "pause": pause,
                  "cookies": cookies, "pdf": pdf().hex(), "begun": str(folder / "begun")}

@@ -13,7 +13,7 @@ SHARED = ("errors", "sealing", "formats", "tables", "inputs", "paging", "freshne
           "web")  # likewise
 ENTRIES = ("app_multiuser", "wsgi", "gunicorn_config", "portal.commands", "portal.demo")
 DEPLOYMENT = ("deploy_multiuser", "deployment")
-IN_THE_VENV = "deployment.inspection"
+IN_THE_VENV = ("deployment.inspection", "deployment.services")
 READS_ENVIRONMENT = ("settings", "deployment")  # the latter hands it on to the processes that it starts
 HTTP_LIBRARIES = ("flask", "flask_wtf", "werkzeug")
 MAY_OPEN_TRANSACTIONS = ("views", "tasks")
@@ -93,7 +93,7 @@ def may_use(user: str, used: str, areas: tuple[str, ...]) -> bool:
     if layer == "entry":
         return layer2 not in ("infrastructure", "deployment")
     if layer == "deployment":
-        return layer2 == "deployment" or (user == IN_THE_VENV and layer2 in ("settings", "face"))
+        return layer2 == "deployment" or (user in IN_THE_VENV and layer2 in ("settings", "face"))
     if layer2 == "settings":
         return used == "config" or user == "config"
     if layer == "infrastructure" or layer2 == "infrastructure":
@@ -143,7 +143,7 @@ def wrong_imports(module: str, modules: Modules, areas: tuple[str, ...]) -> list
         if used.split(".")[0] in HTTP_LIBRARIES and layer != "entry" and part not in ("views", "web") \
                 and not of_the_call:
             wrong.append(f"uses {used}: HTTP lives in views and portal/web")
-        if layer == "deployment" and module != IN_THE_VENV and not ours \
+        if layer == "deployment" and module not in IN_THE_VENV and not ours \
                 and used.split(".")[0] not in sys.stdlib_module_names:
             wrong.append(f"uses {used}, which a fresh machine does not have")
     return wrong

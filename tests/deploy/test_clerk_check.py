@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from deployment import inspection
+from deployment import services
 from tests import clerk
 from tests.conftest import portal_settings
 
@@ -44,7 +44,7 @@ def found(tmp_path, host, **more):
     settings = portal_settings(tmp_path, **{
         "CLERK_SECRET_KEY": "sk_test_1", "CLERK_PUBLISHABLE_KEY": f"pk_test_{key}",
         "CLERK_FRONTEND_API": f"http://{host}", **more})  # fmt: skip
-    return inspection._clerk(settings)
+    return services.clerk(settings)
 
 
 @pytest.mark.parametrize("more", [{}, {"CLERK_JWT_KEY": clerk.PEM}])

@@ -13,6 +13,8 @@ from portal.audit import Actor
 from portal.errors import NotFound, Refused
 from portal.formats import midnight, today
 from portal.jobs import queries
+from portal.staff.queries import colleague
+from portal.staff.service import permissions_of
 from task_queue import enqueue_many
 
 # What a wish makes of a job's stored state, and from which states a colleague may have it.
@@ -21,6 +23,7 @@ WISHES: Mapping[str, tuple[str, frozenset[str]]] = {
     "resume": ("active", frozenset({"paused", "pausing"})),
     "stop": ("stopped", frozenset({"queued", "running", "paused", "pausing"})),
 }
+NO_RIGHT = "Who started this job may not send to clients any more, so it was stopped."
 PAST = {"pause": "paused", "resume": "resumed", "stop": "stopped"}
 
 
@@ -81,6 +84,19 @@ def start_job(
     audit.record(tx, actor, "started", "job", batch_id,
                  after={"title": title, "records": len(once), "skipped": len(skipped)})
     return batch_id
+
+
+def starter_of(batch_id: str | None, right: str) -> Actor | None:
+    """The colleague who started the job, for its tasks to act as; the portal where nobody did; None when they have lost
+    the right since: then the task stops the job and fails with NO_RIGHT.
+    """
+    job = queries.job(batch_id) if batch_id else None
+    if job is None or job["owner_id"] is None:
+        return audit.THE_PORTAL
+    who = colleague(job["owner_id"])
+    if who is None or not who["is_active"] or right not in permissions_of(who["role"]):
+        return None
+    return Actor(user_id=who["user_id"])
 
 
 def steer(tx: Transaction, actor: Actor, batch_id: str, wish: str) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from config import settings
 from database_pool import Transaction, execute_query
 from portal import audit
 from portal.documents.queries import missing_documents_of
@@ -95,6 +96,7 @@ def start(tx: Transaction, actor: audit.Actor, selection: Selection, *, key: str
         ],
         skipped=selection.left,
         key=key,
+        most_a_day=settings().bulk_records_per_day,
     )  # fmt: skip
 
 

@@ -9,15 +9,12 @@ from portal import audit
 from portal.documents.queries import documents_of_policy
 from portal.errors import Refused
 from portal.formats import today
-from portal.jobs.queries import job
-from portal.jobs.service import steer
+from portal.jobs.service import NO_RIGHT, starter_of, steer
 from portal.policies import notices
 from portal.policies.queries import notice_facts
 from portal.renewals import queries, reminding
 from portal.renewals.reminding import Reminder
 from portal.settings.queries import setting
-from portal.staff.queries import colleague
-from portal.staff.service import permissions_of
 from task_queue import PermanentFailure, current_task, enqueue_many, schedule, task
 
 AT_ONCE = 500
@@ -25,7 +22,6 @@ GONE = "There is no such policy any more."
 SCHEDULE = "policy-schedule"
 ALREADY = "This step was noted already."
 RIGHT = "policies.write"  # of who sends in bulk
-NO_RIGHT = "Who started this job may not send to clients any more, so it was stopped."
 
 schedule("renewals.note_due_reminders", daily_at="09:00")
 
@@ -105,14 +101,11 @@ def send_notice(policy_id: int) -> dict[str, Any]:
 
 def _asker(batch_id: str | None) -> audit.Actor:
     """The colleague who started the job. Raises PermanentFailure, and stops the job, when they may not any more."""
-    found = job(batch_id) if batch_id else None
-    if batch_id is None or found is None or found["owner_id"] is None:
-        return audit.THE_PORTAL
-    starter = colleague(found["owner_id"])
-    if starter is not None and starter["is_active"] and RIGHT in permissions_of(starter["role"]):
-        return audit.Actor(user_id=starter["user_id"])
+    starter = starter_of(batch_id, RIGHT)
+    if starter is not None:
+        return starter
     with suppress(Refused), transaction() as tx:  # another of its tasks was faster
-        steer(tx, audit.THE_PORTAL, batch_id, "stop")
+        steer(tx, audit.THE_PORTAL, str(batch_id), "stop")
     raise PermanentFailure(NO_RIGHT)
 
 

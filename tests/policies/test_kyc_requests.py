@@ -1,10 +1,13 @@
 """Asking the clients of missing documents for KYC papers: preview, job, once a day, looked at again when it runs."""
 
+from dataclasses import replace
+
 import pytest
 
+import config
 from database_pool import execute_query, transaction
 from task_queue import run_due_tasks
-from tests.cast import found, sign_in
+from tests.cast import found, make_cast, sign_in
 from tests.policies.book import add, make_book
 
 LIST = "/documents/missing"
@@ -43,6 +46,36 @@ def test_clients_are_asked_together_once_a_day_and_the_others_are_named(clerk, g
     run_due_tasks()
     assert "asked today already" in clerk.get(again.location).text
     assert len(messages()) == 1
+
+
+def confirmed(clerk, gaps):
+    preview = clerk.submit(f"{LIST}/requests", {"chosen": [gaps["ready"]], "action": "ask"})
+    form = {name: found(rf'name="{name}" value="([^"]+)"', preview.text) for name in ("key", "gaps")}
+    return clerk.submit(f"{LIST}/requests/confirmed", form)
+
+
+def test_a_request_of_somebody_who_lost_the_right_stops(clerk, gaps):
+    started, who = confirmed(clerk, gaps), {"user_id_eq": make_cast()["staff"]}
+    execute_query("users", "update", data={"role": "read-only"}, filters=who)
+    try:
+        run_due_tasks()
+    finally:
+        execute_query("users", "update", data={"role": "staff"}, filters=who)
+    batch_id = started.location.rsplit("/", 1)[1]
+    told = execute_query("tasks", filters={"batch_id_eq": batch_id}).data
+    ended = [(task["state"], "may not send to clients any more" in task["last_error"]) for task in told]
+    assert ended == [("dead", True)]
+    assert execute_query("batch_progress", filters={"batch_id_eq": batch_id}).data[0]["state"] == "stopped"
+
+
+def test_requests_of_a_day_have_an_end(clerk, gaps):
+    before = config.settings()
+    config.use_settings(replace(before, bulk_records_per_day=1))
+    try:
+        confirmed(clerk, gaps)   # one at most, if the tests before have left it
+        assert confirmed(clerk, gaps).status_code == 422
+    finally:
+        config.use_settings(before)
 
 
 def test_all_that_match_are_taken_with_one_tick(clerk, gaps):

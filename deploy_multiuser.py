@@ -19,11 +19,10 @@ import argparse
 import json
 import platform
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
-from deployment import environment, files, precompress, serving, system_packages, upgrading
+from deployment import checks, environment, files, precompress, serving, system_packages, upgrading
 from deployment.plan import ROOT, Plan
 from deployment.report import Report, run
 
@@ -135,14 +134,7 @@ def test(plan: Plan, report: Report, pytest_options: list[str]) -> int:
         return 1
     system_packages.install_for_tests(report)
     system_packages.install_node_packages(plan, report)
-    worst = 0
-    for command in (["ruff", "check", "."], ["mypy"], ["pytest", *pytest_options]):
-        report.title(command[0])
-        if report.dry_run:
-            report.would(f"run {' '.join(command)}")
-            continue
-        ended = subprocess.run([str(plan.python), "-m", *command], cwd=plan.root, env=plan.environment(), check=False)
-        worst = max(worst, abs(ended.returncode))
+    worst = checks.run_checks(plan, report, pytest_options)
     report.title("All checks passed." if worst == 0 else "Something failed, see above.")
     return worst
 

@@ -165,9 +165,10 @@ class SupabaseBackend:
             raise _reading_its_schema(error) from error
 
     def _knows_its_schema(self, deadline: float) -> bool:
+        """Whether the server finds a function that is always there; one that does not answer is no witness either."""
         try:
             self.describe(deadline)
-        except InvalidQuery:
+        except DatabaseError:
             return False
         return True
 

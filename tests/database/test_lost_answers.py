@@ -139,6 +139,13 @@ def test_a_server_that_lost_its_schema_is_asked_again(line, pool):
 
 
 @only_http
+@pytest.mark.parametrize("next_answer", [LOSE_ANSWER, BAD_GATEWAY, BUSY], ids=["lost", "502", "503"])
+def test_a_server_that_lost_its_schema_and_breaks_off_is_asked_again(line, pool, next_answer):
+    line.faults.extend([FUNCTION_FORGOTTEN, next_answer])
+    assert pool.call_function("next_client_id", {"wanted_prefix": "LO"}) == "LO01"
+
+
+@only_http
 def test_overload_that_stays_is_unavailable(line, pool):
     line.faults.extend([TOO_MANY] * 10)
     with pytest.raises(Unavailable):

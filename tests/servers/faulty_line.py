@@ -73,7 +73,11 @@ def _end(connection: socket.socket) -> None:
 
 
 def http_answer(status: str, body: str, *, kind: str = "application/json", headers: str = "") -> bytes:
-    """An HTTP answer as bytes; `headers` are further lines, each ended by CR LF."""
+    """An HTTP answer as bytes; `headers` are further lines, each ended by CR LF.
+
+    It says that the connection ends, as the line does: a client that is faster than the end would take it up again.
+    """
     content = body.encode()
-    head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(content)}\r\n{headers}\r\n"
+    length = f"Content-Length: {len(content)}\r\nConnection: close\r\n"
+    head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\n{length}{headers}\r\n"
     return head.encode() + content

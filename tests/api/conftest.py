@@ -17,10 +17,6 @@ from tests.cast import make_cast
 NUMBERS = itertools.count(1)
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--examples", type=int, default=None, help="examples that schemathesis makes for each operation")
-
-
 class Program:
     """A program with an API token: sends JSON, holds no cookie."""
 

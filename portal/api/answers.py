@@ -26,7 +26,8 @@ def hash_of(method: str, path: str, body: bytes) -> str:
 
 def remembered(answer_key: str) -> Row | None:
     """What was answered under this key within a day, or None. `body` is None when the answer was lost on its way."""
-    rows = execute_query("api_answers", filters={"answer_key_eq": answer_key}, limit=1).data
+    known = {"answer_key_eq": answer_key, "created_at_gte": now() - KEPT}   # older ones go with the next that is made
+    rows = execute_query("api_answers", filters=known, limit=1).data
     if not rows:
         return None
     sealed = (rows[0]["body"] or {}).get("sealed")

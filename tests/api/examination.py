@@ -81,6 +81,7 @@ def examine(
         "phases": {name: {"enabled": name in phases} for name in PHASES},
         "suppress-health-check": ["all"],
         "continue-on-failure": True,
+        "request-timeout": 600,   # seconds: how fast it is is examined elsewhere
     }
     if seed is not None:
         settings["seed"] = seed

@@ -1,11 +1,13 @@
 """How the API talks: status codes, headers, problems by field, pages without gaps, the same answer to the same key."""
 
+import datetime
 import json
 import threading
 
 import pytest
 
 from database_pool import execute_query, transaction
+from portal.formats import now
 from tests.api.conftest import NUMBERS
 from tests.cast import sign_in, visitor
 
@@ -145,6 +147,15 @@ def test_the_same_idempotency_key_creates_once_and_answers_the_same(administrato
     other = administrator("POST", "/clients", body_of(), Idempotency_Key="order-1")
     assert other.status_code == 422
     assert "another request" in other.json["detail"]
+
+
+def test_a_key_is_forgotten_after_a_day(administrator):
+    first = client_from(administrator("POST", "/clients", body_of(), Idempotency_Key="order-2"))
+    with transaction() as tx:
+        tx.update("api_answers", {"created_at": now() - datetime.timedelta(days=1, minutes=1)},
+                  filters={"location_eq": f"/api/clients/{first['client_id']}"}, expect=1)
+    second = client_from(administrator("POST", "/clients", body_of(), Idempotency_Key="order-2"))
+    assert second["client_id"] != first["client_id"]
 
 
 def test_one_key_sent_by_many_at_once_creates_once(administrator):

@@ -32,6 +32,19 @@ EXPLANATIONS = {
           "Try again. If it happens again, pass on the reference below to whoever looks after the portal."),
     503: ("The portal is busy", "The database did not answer in time and nothing was saved. Try again shortly."),
 }
+# What programs read instead where nothing more exact is known: they have no page to go back to.
+FOR_PROGRAMS = {
+    400: "Read how this is asked for in /api/openapi.json, and send it so.",
+    401: "Sign in, or send a token that is still good: Authorization: Bearer ...",
+    403: "The role or the token does not include it. An administrator can change the role.",
+    404: "There is nothing at this address. /api/openapi.json lists what there is.",
+    405: "The address does not take this method. Allow lists those that it takes.",
+    413: "The portal takes less at once. Send less, or in several requests.",
+    415: "Send the body in the type that /api/openapi.json names, and say so in Content-Type.",
+    422: "Something in it does not fit together.",
+    429: "Wait as long as Retry-After says, then go on more slowly.",
+    503: "The database did not answer in time and nothing was saved. Try again after Retry-After.",
+}
 UNCERTAIN = "The database stopped answering while saving. Look whether your change is there before you repeat it."
 RETRY_SECONDS = {429: 30, 503: 5}
 
@@ -59,20 +72,22 @@ def problem(
     status: int, sentence: str = "", *, retry_after: int | None = None, more: Mapping[str, Any] | None = None
 ) -> Response:
     """The answer to an error: `sentence` replaces the usual explanation, programs get `more` beside it."""
-    title, usual = EXPLANATIONS.get(status, (HTTPStatus(status).phrase, ""))
-    sentence = sentence or usual
+    phrase = HTTPStatus(status).phrase
+    title, usual = EXPLANATIONS.get(status, (phrase, ""))
     reference = g.get("request_id", "") if status >= 500 else ""
     if access.wants_json():
-        response = jsonify({"type": "about:blank", "title": title, "status": status, "detail": sentence,
+        # The title of "about:blank" is the status in words (RFC 9457, 4.2.1).
+        detail = sentence or FOR_PROGRAMS.get(status, usual)
+        response = jsonify({"type": "about:blank", "title": phrase, "status": status, "detail": detail,
                             **({"reference": reference} if reference else {}), **(more or {})})
         response.content_type = "application/problem+json"
     elif access.asked_by_htmx():
         response = make_response(render_template(
-            "errors/toast.html", heading=title, sentence=sentence, reference=reference))
+            "errors/toast.html", heading=title, sentence=sentence or usual, reference=reference))
         response.headers["HX-Reswap"] = "none"
     else:
         response = make_response(render_template(
-            "errors/error.html", status=status, heading=title, sentence=sentence, reference=reference))
+            "errors/error.html", status=status, heading=title, sentence=sentence or usual, reference=reference))
     response.status_code = status
     if status == 401 and access.wants_json():
         response.headers["WWW-Authenticate"] = 'Bearer realm="portal"'

@@ -83,6 +83,7 @@ def test_what_does_not_fit_the_description_is_400_and_what_a_rule_refuses_422_ea
     (b"name=x", "application/x-www-form-urlencoded", 415), (b"{}", "text/plain", 415),
     (b'{"name": "' + b"x" * (1024 * 1024) + b'"}', "application/json", 413),
     (b'{"agent_id": ' + b"9" * 5000 + b"}", "application/json", 400),
+    (b'{"name": "One Name", "name": "Another Name"}', "application/json", 400),
 ])  # fmt: skip
 def test_a_body_that_cannot_be_read_is_refused(app, administrator, content, mimetype, status):
     answer = app.test_client(use_cookies=False).post(
@@ -98,6 +99,18 @@ def test_methods_and_media_types_that_do_not_exist(administrator):
     assert administrator("GET", "/clients", Accept="text/html").status_code == 406
     assert administrator("GET", "/clients", Accept="text/html, */*;q=0.1").status_code == 200
     assert administrator("GET", "/nothing").status_code == 404
+
+
+@pytest.mark.parametrize(("method", "path", "title", "told"), [
+    ("GET", "/nothing", "Not Found", "/api/openapi.json"), ("PATCH", "/clients", "Method Not Allowed", "Allow"),
+    ("POST", "/clients", "Unsupported Media Type", "application/json"),
+    ("GET", "/policies/7", "Not Found", "no policy"),
+])  # fmt: skip
+def test_a_problem_names_its_status_and_speaks_to_programs(administrator, method, path, title, told):
+    answer = administrator(method, path)
+    assert answer.json["title"] == title
+    assert told in answer.json["detail"]
+    assert "page" not in answer.json["detail"]
 
 
 def test_parameters_nobody_knows_are_refused_instead_of_narrowing_nothing(administrator):

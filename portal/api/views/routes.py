@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
@@ -221,14 +222,28 @@ def _read_body(described: Operation) -> Row:
         refuse(415, "Send JSON: Content-Type: application/json.")
     request.max_content_length = LARGEST_BODY
     try:
-        content = json.loads(request.get_data(), parse_constant=_no_number)
+        content = json.loads(request.get_data(), parse_constant=_no_number, object_pairs_hook=_object)
         mistakes = described.mistakes_in_body(content, COMPONENTS)
+    except _NamedTwice as twice:
+        refuse(400, f"The body names {twice} twice. Give each field once.")
     except (ValueError, RecursionError):
         refuse(400, "The body is not JSON that can be read.")
     if mistakes:
         refuse(400, "The body does not fit its description in /api/openapi.json.", mistakes)
     found: Row = content
     return found
+
+
+class _NamedTwice(Exception):
+    """A field stands twice in one object: readers differ in which of them they take (RFC 8259, 4)."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> Row:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        counted = Counter(name for name, _ in pairs)
+        raise _NamedTwice(repr(next(name for name, count in counted.items() if count > 1)[:100]))
+    return members
 
 
 def _no_number(text: str) -> NoReturn:

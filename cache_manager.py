@@ -125,22 +125,17 @@ class CacheManager:
         key, mark = _group_key(group), _new_mark()
         self._ask(lambda cache: cache.set(key, mark, GROUP_TTL), missed=(key,))
 
-    def remember(self, key: str, compute: Callable[[], R], ttl: float = USUAL_TTL, *, group: str | None = None,
-                 shared_only: bool = False) -> R:
+    def remember(self, key: str, compute: Callable[[], R], ttl: float = USUAL_TTL, *, group: str | None = None) -> R:
         """The value, computed where there is none: by one request at a time, while the others wait for it.
 
-        With `group`, what was read before the group was forgotten is never remembered afterwards. With `shared_only`
-        nothing is remembered unless all processes hear of it when it is forgotten: without Redis it is computed.
+        With `group`, what was read before the group was forgotten is never remembered afterwards.
         """
-        if shared_only and not self.is_shared():
-            self._misses += 1
-            return compute()
         found, mark = self._look(key, group)
         if found is not _MISSING:
             return found  # type: ignore[no-any-return]
         if group is not None and mark is None:
             mark = self._group_mark(group)
-        return self._fly((key, group, mark), compute, _checked(ttl), shared_only)
+        return self._fly((key, group, mark), compute, _checked(ttl))
 
     def clear(self) -> None:
         """Forgets everything, on every machine."""
@@ -255,7 +250,7 @@ class CacheManager:
         standing: str = self._ask(lambda cache: cache.set_if_absent(_group_key(group), mark, GROUP_TTL))
         return standing
 
-    def _fly(self, name: _Name, compute: Callable[[], R], ttl: float, shared_only: bool) -> R:
+    def _fly(self, name: _Name, compute: Callable[[], R], ttl: float) -> R:
         """Computes the value, unless somebody else of this process is at it already: then waits for theirs.
 
         Who asks after the group was forgotten must not get what was read before: a flight is named by the mark too.
@@ -268,7 +263,7 @@ class CacheManager:
                     flight = self._flights[name] = _Flight()
             if mine:
                 try:
-                    flight.value = self._compute(name, compute, ttl, shared_only)
+                    flight.value = self._compute(name, compute, ttl)
                     return flight.value  # type: ignore[no-any-return]
                 finally:
                     with self._flights_lock:
@@ -281,7 +276,7 @@ class CacheManager:
             if flight.value is not _MISSING:   # else theirs failed, and the next one tries
                 return from_text(as_text(flight.value))  # type: ignore[no-any-return]
 
-    def _compute(self, name: _Name, compute: Callable[[], R], ttl: float, shared_only: bool) -> R:
+    def _compute(self, name: _Name, compute: Callable[[], R], ttl: float) -> R:
         """Computes and remembers, while other processes wait for the lock; or takes what they put there meanwhile."""
         key, group, mark = name
         lock, owner = f"lock:{key}", _new_mark()
@@ -294,11 +289,10 @@ class CacheManager:
         try:
             self._computed += 1
             value = compute()
-            if not shared_only or self.is_shared():
-                text = as_text(value)
-                if group is not None and mark is not None:
-                    text = _in_group(group, mark, text)
-                self._ask(lambda cache: cache.set(key, text, ttl))
+            text = as_text(value)
+            if group is not None and mark is not None:
+                text = _in_group(group, mark, text)
+            self._ask(lambda cache: cache.set(key, text, ttl))
             return value
         finally:
             if free:

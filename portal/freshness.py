@@ -1,4 +1,4 @@
-"""Answers that stay right until somebody changes what they were made from: totals of a book, the choices of a form.
+"""Answers that stay right until somebody changes what they were made from: a session, a list, its totals, choices.
 
 The database counts the transactions that changed a subject (the view `change_marks`). A process that kept an answer
 with the mark it saw may give it again while the mark is the same. That holds for every process and machine and needs no
@@ -15,7 +15,7 @@ from cachetools import LRUCache
 from database_pool import DatabasePool, call_function, default_pool, execute_query
 
 Value = TypeVar("Value")
-MOST_KEPT = 1000   # answers in each process
+MOST_KEPT = 1500   # answers in each process: 500 colleagues, and what they look at
 MOST_ROWS = 300    # of one subject, from which on they are gathered: adding them up must cost nothing
 MOST_SUBJECTS = 50
 _lock = threading.Lock()
@@ -23,26 +23,30 @@ _kept: WeakKeyDictionary[DatabasePool, LRUCache[Hashable, tuple[Any, Any]]] = We
 
 
 class Fresh:
-    """What one request may take from answers given before. Made anew for each request: it asks for the marks once,
-    when they are first needed.
+    """What one request may take from answers given before. Made anew for each request (`web.fresh`): it asks for the
+    marks once, when they are first needed.
     """
 
     def __init__(self) -> None:
         self._marks: dict[str, int] | None = None
 
-    def value(self, subject: str | tuple[str, ...], key: Hashable, compute: Callable[[], Value]) -> Value:
+    def value(
+        self, subject: str | tuple[str, ...], key: Hashable, compute: Callable[[], Value], *, anew: bool = False
+    ) -> Value:
         """What `compute` answers, or answered before if nothing of the subject (or subjects) has changed since. Whoever
-        takes it must not change it. A trigger notes the subjects "policies", "masters", "lists" and "colleagues".
+        takes it must not change it. `anew` asks in any case; None is not kept. Triggers note the subjects "policies",
+        "clients", "renewals", "masters", "lists", "colleagues" and "sessions".
         """
         mark = self._mark(subject) if isinstance(subject, str) else tuple(map(self._mark, subject))
         with _lock:
             answers = _answers()
-            found = answers.get((subject, key))
+            found = None if anew else answers.get((subject, key))
         if found is not None and found[0] == mark:
             return cast(Value, found[1])
         value = compute()   # sees at least what the mark counts; what came since has another mark
-        with _lock:
-            answers[subject, key] = mark, value
+        if value is not None:
+            with _lock:
+                answers[subject, key] = mark, value
         return value
 
     def _mark(self, subject: str) -> int:

@@ -20,6 +20,7 @@ from urllib.parse import urlencode
 
 from database_pool import execute_query
 from portal.formats import MONTHS, midnight, today
+from portal.freshness import Fresh
 
 Kind = Literal["text", "number", "whole", "date", "time"]
 SIZES = (25, 50, 100)
@@ -108,9 +109,11 @@ class Listing:
         return ("descending" if self.descending else "ascending") if name == self.sort.name else ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Page:
-    """The rows of one page. `total` counts all that match, or is None where it was not asked for."""
+    """The rows of one page. `total` counts all that match, or is None where it was not asked for. One that `is_kept` is
+    given to others as well: nobody changes it.
+    """
 
     rows: list[dict[str, Any]]
     listing: Listing
@@ -118,10 +121,15 @@ class Page:
     total: int | None = None
     next_cursor: str = ""
     previous_cursor: str = ""
+    is_kept: bool = False
 
     @property
     def facts(self) -> tuple[Any, ...]:
         """All that a page of the list is made from: its rows and where it stands (for `{% keep %}`)."""
+        return (self,) if self.is_kept else self._values
+
+    @property
+    def _values(self) -> tuple[Any, ...]:
         return *self.listing.facts, self.rows, self.start, self.total, self.next_cursor, self.previous_cursor
 
     @property
@@ -157,6 +165,7 @@ def read_page(
     columns: str = "*",
     count: bool = True,
     total: int | None = None,
+    may_lag: bool = False,
 ) -> Page:
     """The page of a table or view that `wanted` asks for; `columns` must contain the sort's column and key.
 
@@ -172,12 +181,15 @@ def read_page(
         order=page_order(wanted),
         limit=wanted.size + 1,
         count=jumped or (count and total is None and cursor is None),
+        may_lag=may_lag,
     )
     if cursor is None:
         return _page(wanted, result.data, total if total is not None else result.count if count else None)
     if not result.data:
         first = replace(wanted, cursor=None)
-        return read_page(relation, first, filters=filters, columns=columns, count=count, total=total)
+        return read_page(
+            relation, first, filters=filters, columns=columns, count=count, total=total, may_lag=may_lag
+        )
     if total is None and (count or jumped):
         total = execute_query(relation, columns=wanted.sort.key, filters=filters, limit=1, count=True).count
     if jumped:
@@ -185,13 +197,38 @@ def read_page(
     return _page(wanted, result.data, total)
 
 
+def keep_page(
+    relation: str,
+    wanted: Listing,
+    *,
+    filters: Mapping[str, Any],
+    columns: str,
+    total: int | None,
+    subjects: tuple[str, ...],
+    fresh: Fresh,
+) -> Page:
+    """The first page of a list as `read_page` reads it, read again only when something of the `subjects` that its view
+    shows has changed, or the day; further pages are read each time. Without a known `total` it is counted.
+    """
+    def read() -> Page:
+        page = read_page(relation, wanted, filters=filters, columns=columns, count=total is None, total=total)
+        return replace(page, is_kept=True)
+
+    if wanted.cursor is not None:
+        return read_page(relation, wanted, filters=filters, columns=columns, count=total is None, total=total)
+    shown = (*wanted.parameters.items(), wanted.sort_word, wanted.size, total, today())
+    return fresh.value(subjects, (relation, columns, repr(filters), shown), read)
+
+
 def read_all(
     relation: str, wanted: Listing, *, filters: Mapping[str, Any] | None = None, columns: str = "*"
 ) -> Iterator[dict[str, Any]]:
-    """Every row of a list in its order, page after page, so that a long one needs no memory."""
+    """Every row of a list in its order, page after page, so that a long one needs no memory. A read replica may answer:
+    a file is of a moment anyhow.
+    """
     wanted = replace(wanted, size=AT_ONCE, cursor=None)
     while True:
-        page = read_page(relation, wanted, filters=filters, columns=columns, count=False)
+        page = read_page(relation, wanted, filters=filters, columns=columns, count=False, may_lag=True)
         yield from page.rows
         if not page.next_cursor:
             return

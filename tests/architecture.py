@@ -9,7 +9,7 @@ Modules = Mapping[str, ast.Module]
 
 SETTINGS = ("setting_values", "config")
 FACES = ("database_pool", "cache_manager", "task_queue", "batch_file_operations")  # each may use those before it
-SHARED = ("errors", "sealing", "formats", "tables", "inputs", "paging", "freshness", "audit", "measures", "gateways",
+SHARED = ("errors", "sealing", "formats", "tables", "inputs", "freshness", "paging", "audit", "measures", "gateways",
           "web")  # likewise
 ENTRIES = ("app_multiuser", "wsgi", "gunicorn_config", "portal.commands", "portal.demo")
 DEPLOYMENT = ("deploy_multiuser", "deployment")

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from database_pool import execute_query
 from portal import sealing
 from portal.clients.inputs import ClientFilter
+from portal.freshness import Fresh
 from portal.inputs import search_query
 from portal.lists.queries import MOST_AT_ONCE
-from portal.paging import Listing, Page, Sort, read_all, read_page
+from portal.paging import Listing, Page, Sort, keep_page, read_all, read_page
 
 Row = dict[str, Any]
 
@@ -22,6 +24,7 @@ SORTS = (
     Sort("due", "next_due", "client_id", kind="date", nullable=True),
     Sort("added", "created_at", "client_id", kind="time", descending=True),
 )
+SUBJECTS = ("clients", "policies", "masters")   # what the list is made from
 MOST_CHOICES = 1000
 MOST_POLICIES = 200
 MOST_MEMBERS = 500
@@ -45,6 +48,12 @@ class Choices:
 def page_of_clients(wanted: Listing, narrowed: ClientFilter) -> Page:
     """One page of the clients that match, without those in the trash (or those alone)."""
     return read_page("client_list", wanted, filters=filters_of(narrowed), columns=LISTED)
+
+
+def first_clients(wanted: Listing, narrowed: ClientFilter, fresh: Fresh) -> Page:
+    """The same; the first page is kept while nothing of it changes."""
+    return keep_page("client_list", wanted, filters=filters_of(narrowed), columns=LISTED, total=None, subjects=SUBJECTS,
+                     fresh=fresh)
 
 
 def every_client(wanted: Listing, filters: Row) -> Iterator[Row]:
@@ -89,26 +98,38 @@ def filters_of(narrowed: ClientFilter) -> dict[str, Any]:
     return filters
 
 
-def choices() -> Choices:
+def choices(fresh: Fresh) -> Choices:
     """The cities and groups that living clients have."""
-    rows = execute_query("client_choices", order="name", limit=MOST_CHOICES, may_lag=True).data
+    return fresh.value("clients", "choices", _choices)
+
+
+def _choices() -> Choices:
+    rows = execute_query("client_choices", order="name", limit=MOST_CHOICES).data
     return Choices(
         cities=[row["name"] for row in rows if row["kind"] == "city"],
         groups=[row["name"] for row in rows if row["kind"] == "group"],
     )
 
 
-def client(client_id: str) -> Row | None:
-    """One client with agent and totals, in the trash or not; None when there is none."""
-    rows = execute_query("client_page", filters={"client_id_eq": client_id}, limit=1).data
-    return sealing.opened(rows[0]) if rows else None
+def client(client_id: str, fresh: Fresh | None = None) -> Row | None:
+    """One client with agent and totals, in the trash or not; None when there is none. With `fresh` read again only
+    after something changed; what is stored sealed is opened each time and never kept.
+    """
+    def read() -> Row | None:
+        rows = execute_query("client_page", filters={"client_id_eq": client_id}, limit=1).data
+        return rows[0] if rows else None
+
+    row = fresh.value((*SUBJECTS, "colleagues"), ("client", client_id), read) if fresh else read()
+    return sealing.opened(row) if row else None
 
 
-def members_of(client_id: str) -> list[Row]:
-    """The members of a client in the order they were added, removed ones too."""
-    filters = {"client_id_eq": client_id}
-    rows = execute_query("members", columns=MEMBER, filters=filters, order="member_id", limit=MOST_MEMBERS).data
-    return sealing.all_opened(rows)
+def members_of(client_id: str, fresh: Fresh | None = None) -> list[Row]:
+    """The members of a client in the order they were added, removed ones too; `fresh` as for `client`."""
+    def read() -> list[Row]:
+        filters = {"client_id_eq": client_id}
+        return execute_query("members", columns=MEMBER, filters=filters, order="member_id", limit=MOST_MEMBERS).data
+
+    return sealing.all_opened(fresh.value("clients", ("members", client_id), read) if fresh else read())
 
 
 def member(client_id: str, member_id: int) -> Row | None:
@@ -133,11 +154,14 @@ def policies_of(client_id: str) -> list[Row]:
     ).data
 
 
-def covers_of(client_id: str) -> list[Row]:
-    """What covers whom of a client: one row for each member and open term, the one that ends first first."""
-    return execute_query(
-        "family_cover", filters={"client_id_eq": client_id}, order="due_on, policy_id", limit=MOST_POLICIES
-    ).data
+def covers_of(client_id: str, day: date, fresh: Fresh) -> list[Row]:
+    """What covers whom of a client on a day: one row for each member and open term, the one that ends first first."""
+    def read() -> list[Row]:
+        return execute_query(
+            "family_cover", filters={"client_id_eq": client_id}, order="due_on, policy_id", limit=MOST_POLICIES
+        ).data
+
+    return fresh.value(("policies", "masters"), ("covers", client_id, day), read)
 
 
 def has_open_policies(client_id: str) -> bool:

@@ -13,7 +13,7 @@ from portal.formats import midnight
 from portal.freshness import Fresh
 from portal.inputs import LARGEST_ID, search_query
 from portal.lists.queries import MOST_AT_ONCE
-from portal.paging import Listing, Page, Sort, read_all, read_page
+from portal.paging import Listing, Page, Sort, keep_page, read_all, read_page
 from portal.policies.inputs import PendingFilter, PolicyFilter
 from portal.settings.queries import business_rules
 
@@ -78,6 +78,7 @@ LISTED = (
     "asset, state, waiting_for, business_type, policy_from, policy_to, due_on, one_time, payment_date, gross_premium, "
     "commission_amount, sum_insured, status, created_at"
 )
+SUBJECTS = ("policies", "clients", "masters")   # what the list is made from
 PERSON = ("member_id", "name", "sum_insured", "bonus", "deductible")
 
 
@@ -193,6 +194,13 @@ def page_of_policies(
 ) -> Page:
     """One page of the list; `total` is how many policies match, where that is known."""
     return read_page("policy_list", wanted, filters=filters, columns=columns, count=False, total=total)
+
+
+def first_policies(wanted: Listing, filters: Mapping[str, Any], total: int, fresh: Fresh) -> Page:
+    """One page of the list with the columns it shows; the first page is kept while nothing of it changes."""
+    return keep_page(
+        "policy_list", wanted, filters=filters, columns=LISTED, total=total, subjects=SUBJECTS, fresh=fresh
+    )
 
 
 def every_policy(wanted: Listing, filters: Mapping[str, Any]) -> Iterator[Row]:

@@ -11,7 +11,7 @@ from database_pool import call_function, execute_query
 from portal.formats import today as office_today
 from portal.freshness import Fresh
 from portal.inputs import LARGEST_ID, search_query
-from portal.paging import Listing, Page, Sort, read_all, read_page
+from portal.paging import Listing, Page, Sort, keep_page, read_all
 from portal.renewals.inputs import RenewalFilter
 from portal.settings.queries import business_rules
 
@@ -23,6 +23,7 @@ SORTS = (
     Sort("due", "due_on", "policy_id", "date", "whole"),
     Sort("gross", "gross_premium", "policy_id", "number", "whole", descending=True),
 )
+SUBJECTS = ("policies", "clients", "masters", "renewals", "colleagues")   # what the list is made from
 NOTHING: dict[str, Any] = {"policy_id_eq": 0}
 
 
@@ -188,9 +189,11 @@ _COLUMNS = (
 )
 
 
-def page_of_renewals(wanted: Listing, filters: Mapping[str, Any]) -> Page:
-    """One page of the list."""
-    return read_page("renewal_list", wanted, filters=filters, columns=_COLUMNS, count=False)
+def first_renewals(wanted: Listing, filters: Mapping[str, Any], total: int, fresh: Fresh) -> Page:
+    """One page of the list; the first page is kept while nothing of it changes."""
+    return keep_page(
+        "renewal_list", wanted, filters=filters, columns=_COLUMNS, total=total, subjects=SUBJECTS, fresh=fresh
+    )
 
 
 def every_renewal(wanted: Listing, filters: Mapping[str, Any]) -> Iterator[Row]:
@@ -198,9 +201,14 @@ def every_renewal(wanted: Listing, filters: Mapping[str, Any]) -> Iterator[Row]:
     return read_all("renewal_list", wanted, filters=filters, columns=_COLUMNS)
 
 
-def totals(filters: Mapping[str, Any]) -> Totals:
-    """Count and gross premium of everything the filters hold, on all pages."""
-    answer = call_function("renewal_totals", {"conditions": json.dumps(_conditions(filters))}, read_only=True)
+def totals(filters: Mapping[str, Any], fresh: Fresh) -> Totals:
+    """Count and gross premium of everything the filters hold, on all pages; added up again when something changed."""
+    conditions = json.dumps(_conditions(filters))
+    return fresh.value(SUBJECTS, ("renewal totals", conditions, office_today()), lambda: _totals(conditions))
+
+
+def _totals(conditions: str) -> Totals:
+    answer = call_function("renewal_totals", {"conditions": conditions}, read_only=True)
     return Totals(answer["policies"], Decimal(answer["gross"]))
 
 

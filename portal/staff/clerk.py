@@ -127,7 +127,6 @@ def end_clerk_session(tx: Transaction, clerk_session_id: str) -> None:
     now = formats.now()
     tx.upsert("clerk_sessions", {"clerk_session_id": clerk_session_id, "ended_at": now})
     tx.update("sessions", {"revoked_at": now}, filters={"clerk_session_id_eq": clerk_session_id, "revoked_at_is": None})
-    sessions.ask_again(tx)
 
 
 def account_of(claims: Claims, known: Row, *, must_have_two_steps: Collection[str]) -> Row:
@@ -167,7 +166,7 @@ def sign_in(tx: Transaction, actor: Actor, claims: Claims, account: Row, *, user
 
 def invite(tx: Transaction, actor: Actor, account: Row, *, version: int) -> None:
     """Lets whoever proves this account's address at Clerk use it; at once, where that person has been seen already."""
-    service.change_user(tx, {"clerk_invited": True}, expect=1,
+    tx.update("users", {"clerk_invited": True}, expect=1,
                         filters={"user_id_eq": account["user_id"], "version_eq": version})
     waiting = queries.clerk_users_waiting(account["email"])
     if waiting and queries.clerk_user_of(account["user_id"]) is None:
@@ -198,7 +197,7 @@ def _account_for(tx: Transaction, actor: Actor, person: ClerkUser, administrator
     if not (account["clerk_invited"] or is_first) or queries.clerk_user_of(account["user_id"]) is not None:
         return None
     if is_first and account["role"] != "administrator":
-        service.change_user(tx, {"role": "administrator"}, expect=1,
+        tx.update("users", {"role": "administrator"}, expect=1,
                             filters={"user_id_eq": account["user_id"], "version_eq": account["version"]})
     audit.record(tx, actor, "joined with Clerk", "user", account["user_id"])
     return account
@@ -214,12 +213,12 @@ def _bring_up_to_date(tx: Transaction, actor: Actor, account: Row, person: Clerk
     if person.email and person.email != account["email"] and queries.colleague_by_email(person.email) is None:
         changes["email"] = person.email
     if changes:
-        service.change_user(tx, changes, expect=1, filters={"user_id_eq": account["user_id"]})
+        tx.update("users", changes, expect=1, filters={"user_id_eq": account["user_id"]})
         audit.record(tx, actor, "changed at Clerk", "user", account["user_id"], before=account, after=changes)
 
 
 def _keep_out(tx: Transaction, actor: Actor, user_id: int, why: str, **changes: Any) -> None:
-    service.change_user(tx, {"is_active": False, **changes}, expect=1, filters={"user_id_eq": user_id})
+    tx.update("users", {"is_active": False, **changes}, expect=1, filters={"user_id_eq": user_id})
     sessions.end_all(tx, user_id)
     tokens.revoke_all(tx, user_id)
     audit.record(tx, actor, why, "user", user_id)

@@ -82,7 +82,7 @@ def sign_in(
         changes["role"] = "administrator"
     if password and passwords.is_outdated(user["password_hash"]):
         changes["password_hash"] = passwords.hashed(password)
-    change_user(tx, changes, expect=1,
+    tx.update("users", changes, expect=1,
                 filters={"user_id_eq": user["user_id"], "version_eq": user["version"], "is_active_eq": True})
     subjects = brakes.subjects(user["email"], actor.ip)
     forgiven = {subjects["pair"], subjects["email"], brakes.subjects(user["email"], actor.ip, device)["pair"]}
@@ -95,7 +95,7 @@ def sign_in(
 
 def note_signed_in(tx: Transaction, user: Row) -> None:
     """Notes a sign-in that somebody else has proven. The end of `tx` raises Conflict when the account was changed."""
-    change_user(tx, {"last_sign_in_at": formats.now()}, expect=1,
+    tx.update("users", {"last_sign_in_at": formats.now()}, expect=1,
                 filters={"user_id_eq": user["user_id"], "version_eq": user["version"], "is_active_eq": True})
 
 
@@ -132,7 +132,7 @@ def change_own_password(tx: Transaction, actor: Actor, change: PasswordChange, *
     if change.new_password == change.current_password:
         raise Refused("This is the password you have already. Choose another one.", field="new_password")
     passwords.check_rules(change.new_password, email=user["email"], name=user["name"])
-    change_user(tx, {"password_hash": passwords.hashed(change.new_password), "must_change_password": False},
+    tx.update("users", {"password_hash": passwords.hashed(change.new_password), "must_change_password": False},
                 filters={"user_id_eq": user["user_id"], "version_eq": user["version"]}, expect=1)
     sessions.end_all(tx, user["user_id"], but=session_key)
     tx.delete("sign_in_brakes", filters={"subject_eq": f"password:{user['user_id']}"})
@@ -142,7 +142,7 @@ def change_own_password(tx: Transaction, actor: Actor, change: PasswordChange, *
 def change_own_account(tx: Transaction, actor: Actor, before: Row, account: Account) -> None:
     """Saves name, phone and how the pages look. The end of `tx` raises Conflict when someone changed it meanwhile."""
     changes = account.model_dump(exclude={"version"})
-    change_user(tx, changes, filters={"user_id_eq": before["user_id"], "version_eq": account.version}, expect=1)
+    tx.update("users", changes, filters={"user_id_eq": before["user_id"], "version_eq": account.version}, expect=1)
     audit.record(tx, actor, "changed own account", "user", before["user_id"], before=before, after=changes)
 
 
@@ -153,7 +153,7 @@ def choose_theme(tx: Transaction, actor: Actor, theme: str) -> None:
     """
     if theme not in ("system", "light", "dark"):
         raise Refused("There are three ways to show the pages: as the device has it, light, dark.")
-    change_user(tx, {"theme": theme}, filters={"user_id_eq": actor.user_id}, expect=1)
+    tx.update("users", {"theme": theme}, filters={"user_id_eq": actor.user_id}, expect=1)
 
 
 def end_own_other_sessions(tx: Transaction, actor: Actor, *, session_key: str) -> None:
@@ -190,7 +190,7 @@ def change_colleague(tx: Transaction, actor: Actor, before: Row, change: Colleag
             raise Refused("You cannot change your own role. Another administrator can.", field="role")
         _keep_an_administrator(tx, actor, before)
         sessions.end_all(tx, before["user_id"])
-    change_user(tx, changes, filters={"user_id_eq": before["user_id"], "version_eq": change.version}, expect=1)
+    tx.update("users", changes, filters={"user_id_eq": before["user_id"], "version_eq": change.version}, expect=1)
     audit.record(tx, actor, "changed", "user", before["user_id"], before=before, after=changes)
 
 
@@ -202,7 +202,7 @@ def set_access(tx: Transaction, actor: Actor, before: Row, *, active: bool, vers
         _keep_an_administrator(tx, actor, before)
         sessions.end_all(tx, before["user_id"])
         tokens.revoke_all(tx, before["user_id"])
-    change_user(tx, {"is_active": active}, expect=1,
+    tx.update("users", {"is_active": active}, expect=1,
                 filters={"user_id_eq": before["user_id"], "version_eq": version})
     audit.record(tx, actor, "enabled" if active else "disabled", "user", before["user_id"])
 
@@ -212,7 +212,7 @@ def reset_password(tx: Transaction, actor: Actor, before: Row, *, version: int) 
     if before["user_id"] == actor.user_id:
         raise Refused("Change your own password under Your account.")
     password = passwords.one_time_password()
-    change_user(tx, {"password_hash": passwords.hashed(password), "must_change_password": True},
+    tx.update("users", {"password_hash": passwords.hashed(password), "must_change_password": True},
                 filters={"user_id_eq": before["user_id"], "version_eq": version}, expect=1)
     sessions.end_all(tx, before["user_id"])
     tokens.revoke_all(tx, before["user_id"])
@@ -226,12 +226,6 @@ def end_sessions_of(tx: Transaction, actor: Actor, user_id: int) -> None:
     sessions.end_all(tx, user_id)
     tokens.revoke_all(tx, user_id)
     audit.record(tx, actor, "ended sessions", "user", user_id)
-
-
-def change_user(tx: Transaction, values: Row, *, filters: Row, expect: int) -> None:
-    """Changes a colleague's row; sessions that processes remember show the colleague as before."""
-    tx.update("users", values, filters=filters, expect=expect)
-    sessions.ask_again(tx)
 
 
 def _keep_an_administrator(tx: Transaction, actor: Actor, target: Row) -> None:

@@ -1,8 +1,7 @@
 """Sessions: the browser holds a random token, the row its SHA-256. Revoked in the row, a session is over at once.
 
-The row is the truth. Where Redis is used and answers, it saves the question for the row; whatever ends a session or
-changes a colleague makes all processes ask again. Without Redis nothing is remembered: what another process revokes
-could not be heard of here.
+The row is the truth, and is read once a minute in each process; in between it holds until the database counts a change
+of sessions or colleagues. So what another process revokes is over at the next click.
 """
 
 import datetime
@@ -10,9 +9,9 @@ import hashlib
 import secrets
 from typing import Any
 
-from cache_manager import cache_manager, forget_group
 from database_pool import Transaction
 from portal import formats
+from portal.freshness import Fresh
 from portal.staff import queries
 
 LONGEST = datetime.timedelta(hours=12)   # a working day, and the next one begins with signing in
@@ -20,9 +19,6 @@ LONGEST_IDLE = datetime.timedelta(hours=2)
 SEEN_EVERY = datetime.timedelta(minutes=1)   # a write for every click would cost more than the page
 KEPT_AFTER_END = datetime.timedelta(days=30)
 ACTIVE_WITHIN = datetime.timedelta(minutes=5)
-# Seconds. A process that could not tell Redis of a revocation leaves others in the dark no longer than this.
-REMEMBERED_FOR = 15.0
-GROUP = "sessions"
 
 
 def begin(
@@ -48,11 +44,12 @@ def key_of(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def find(token: str) -> dict[str, Any] | None:
+def find(token: str, fresh: Fresh) -> dict[str, Any] | None:
     """The live session of a token with its colleague: not revoked, not disabled, neither too old nor idle too long."""
     key = key_of(token)
-    row = cache_manager.remember(_cached(key), lambda: queries.session_of(key), REMEMBERED_FOR, group=GROUP,
-                                 shared_only=True)
+    row = fresh.value("sessions", key, lambda: queries.session_of(key))
+    if row is not None and is_due_to_be_seen(row):   # perhaps it was seen, by another process
+        row = fresh.value("sessions", key, lambda: queries.session_of(key), anew=True)
     now = formats.now()
     if row is None or row["expires_at"] <= now or row["last_seen_at"] <= now - LONGEST_IDLE:
         return None
@@ -67,24 +64,12 @@ def is_due_to_be_seen(row: dict[str, Any]) -> bool:
 
 def note_seen(tx: Transaction, row: dict[str, Any]) -> None:
     """Keeps the session from going idle."""
-    key = row["token_hash"]
-    tx.update("sessions", {"last_seen_at": formats.now()}, filters={"token_hash_eq": key})
-
-    def forget(_applied: bool) -> None:
-        cache_manager.delete(_cached(key))
-
-    tx.when_settled(forget)
-
-
-def ask_again(tx: Transaction) -> None:
-    """Lets no process rely on what it remembers of sessions and colleagues, once `tx` is settled."""
-    tx.when_settled(lambda _applied: forget_group(GROUP))
+    tx.update("sessions", {"last_seen_at": formats.now()}, filters={"token_hash_eq": row["token_hash"]})
 
 
 def end(tx: Transaction, session_key: str) -> None:
     """Ends one session; its cookie is worth nothing from now on."""
     tx.update("sessions", {"revoked_at": formats.now()}, filters={"token_hash_eq": session_key, "revoked_at_is": None})
-    ask_again(tx)
 
 
 def end_all(tx: Transaction, user_id: int, *, but: str | None = None) -> None:
@@ -93,7 +78,6 @@ def end_all(tx: Transaction, user_id: int, *, but: str | None = None) -> None:
     if but:
         filters["token_hash_neq"] = but
     tx.update("sessions", {"revoked_at": formats.now()}, filters=filters)
-    ask_again(tx)
 
 
 def live(user_id: int) -> list[dict[str, Any]]:
@@ -105,7 +89,3 @@ def live(user_id: int) -> list[dict[str, Any]]:
 def active_users() -> int:
     """How many colleagues used the portal within the last five minutes."""
     return len(queries.users_seen_since(formats.now() - ACTIVE_WITHIN))
-
-
-def _cached(key: str) -> str:
-    return f"session:{key}"

@@ -72,7 +72,6 @@ def confirm(tx: Transaction, actor: Actor, state: Row, code: str) -> list[str]:
         raise Refused("This code is not right. Wait for the next one in your app and enter that.", field="code")
     tx.update("two_step", {"confirmed_at": formats.now(), "last_step": step}, expect=1,
               filters={"user_id_eq": state["user_id"], "secret_eq": state["secret"]})
-    sessions.ask_again(tx)
     audit.record(tx, actor, "turned on two-step sign-in", "user", state["user_id"])
     return renew_recovery_codes(tx, state["user_id"])
 
@@ -97,7 +96,6 @@ def turn_off(tx: Transaction, actor: Actor, user_id: int) -> None:
     """Takes the second step away: by the colleague, or by an administrator when the phone and the codes are lost."""
     tx.delete("two_step", filters={"user_id_eq": user_id})
     tx.delete("recovery_codes", filters={"user_id_eq": user_id})
-    sessions.ask_again(tx)
     by = "turned off" if actor.user_id == user_id else "reset"
     audit.record(tx, actor, f"{by} two-step sign-in", "user", user_id)
 

@@ -15,7 +15,7 @@ from portal.settings.queries import masters
 from portal.today import queries, service
 from portal.today.inputs import MarkInput, TodayFilter
 from portal.today.service import Bar
-from portal.web import actor, flash, may, redirect_home, render, requires, signed_in, submitted
+from portal.web import actor, flash, fresh, may, redirect_home, render, requires, signed_in, submitted
 
 blueprint = Blueprint("today", __name__)
 Row = dict[str, Any]
@@ -28,7 +28,7 @@ SAID = {"done": "Done.", "snoozed": "Put aside until tomorrow.", "open": "It is 
 def index() -> Response:
     """What waits today, most urgent first, and how the month stands."""
     wanted = lenient(TodayFilter, request.args.to_dict())
-    queue, fresh = queries.work_queue(today(), wanted.agent_id), Fresh()
+    queue, answers = queries.work_queue(today(), wanted.agent_id), fresh()
     sections = [
         (section, queue["sections"].get(section.word, {"total": 0, "open": 0, "rows": []}))
         for section in service.sections(queue["rules"])
@@ -37,10 +37,10 @@ def index() -> Response:
     return render(
         "today/index.html",
         wanted=wanted,
-        agents=_agents(fresh),
+        agents=_agents(answers),
         sections=[(section, found) for section, found in sections if found["total"]],
         queue=queue,
-        month=queries.month_figures(today(), wanted.agent_id, fresh) if may("policies.read") else None,
+        month=queries.month_figures(today(), wanted.agent_id, answers) if may("policies.read") else None,
         today=today(),
     )
 
@@ -76,13 +76,13 @@ def business() -> Response:
     wanted = lenient(TodayFilter, request.args.to_dict())
     this_year = service.first_of_year(today())
     last_year = this_year.replace(year=this_year.year - 1)
-    fresh = Fresh()
-    figures = queries.business_figures(last_year, wanted.agent_id, fresh)
+    answers = fresh()
+    figures = queries.business_figures(last_year, wanted.agent_id, answers)
     before, now = (service.months_of(since, figures["months"], wanted.agent_id) for since in (last_year, this_year))
     return render(
         "today/business.html",
         wanted=wanted,
-        agents=_agents(fresh),
+        agents=_agents(answers),
         this_year=financial_year(this_year),
         last_year=financial_year(last_year),
         months=list(zip(before, now, strict=True)),

@@ -30,7 +30,7 @@ from portal.web.access import (
 )
 from portal.web.forms import SubmittedForm, prefilled, submitted
 from portal.web.limits import limited
-from portal.web.pages import conflict_page, csv_download, flash, not_found, redirect_home, redirect_to, render
+from portal.web.pages import conflict_page, csv_download, flash, fresh, not_found, redirect_home, redirect_to, render
 from portal.web.problems import problem
 from portal.web.reads import shows
 from portal.web.uploads import takes_files
@@ -47,6 +47,7 @@ __all__ = [
     "current_user",
     "end_session",
     "flash",
+    "fresh",
     "half_session",
     "is_program",
     "is_trusted_browser",

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
-from flask import Response, make_response, redirect, render_template, request, url_for
+from flask import Response, g, make_response, redirect, render_template, request, url_for
 from flask import flash as flask_flash
 from werkzeug.wrappers import Response as BaseResponse
 
 from portal.errors import NotFound
+from portal.freshness import Fresh
 from portal.tables import csv_lines
 from portal.web.access import safe_next
 from portal.web.forms import SubmittedForm, prefilled
@@ -25,6 +26,15 @@ def render(template: str, status: int = 200, **context: Any) -> Response:
     response = make_response(render_template(template, **context), status)
     response.headers["Vary"] = VARIES
     return response
+
+
+def fresh() -> Fresh:
+    """What this request may take from answers given before. One that may write asks each time what has changed."""
+    if request.method not in ("GET", "HEAD"):
+        return Fresh()
+    if "fresh" not in g:
+        g.fresh = Fresh()
+    return g.fresh  # type: ignore[no-any-return]
 
 
 def wants_main_part() -> bool:

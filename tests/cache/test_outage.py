@@ -156,18 +156,3 @@ def test_nothing_old_is_read_while_everything_is_in_motion(own_redis):
         for thread in threads:
             thread.join(10)
     assert wrong == []
-
-
-def test_only_what_all_would_hear_of_is_remembered(own_redis):
-    cache, alone = CacheManager(own_redis.url), CacheManager("")
-    calls = []
-
-    def compute():
-        calls.append(1)
-        return "row"
-
-    own_redis.kill()
-    for _ in range(3):
-        assert cache.remember("session", compute, shared_only=True) == "row"
-        assert alone.remember("session", compute, shared_only=True) == "row"
-    assert len(calls) == 6

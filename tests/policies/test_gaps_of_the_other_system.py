@@ -100,7 +100,7 @@ def test_there_were_no_endorsements(clerk, book):
 def test_a_page_asked_the_database_over_and_over(clerk, book, monkeypatch, path):
     number = f"GAP/Q/{path}"
     policy_id = add(clerk, book.form("motor", policy_number=number))
-    assert 1 < questions_of(clerk, path.format(id=policy_id), monkeypatch) <= 6
+    assert 1 <= questions_of(clerk, path.format(id=policy_id), monkeypatch) <= 6
 
 
 def test_the_page_of_a_policy_asks_no_more_in_a_chain_of_terms_or_while_it_is_pending(clerk, book, monkeypatch):

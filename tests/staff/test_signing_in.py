@@ -370,17 +370,6 @@ def test_a_session_ends_after_seven_days_however_much_it_is_used(app):
     assert browser.get("/account").headers["Location"].startswith("/login")
 
 
-def test_a_click_is_noted_at_most_once_a_minute(app):
-    browser = sign_in(app, "staff")
-    user = {"user_id": make_cast()["staff"], "revoked_at_is": None}
-    seen = execute_query("sessions", filters=user, order="created_at desc").data[0]["last_seen_at"]
-    browser.get("/account")
-    assert execute_query("sessions", filters=user, order="created_at desc").data[0]["last_seen_at"] == seen
-    execute_query("sessions", "update", data={"last_seen_at": seen - datetime.timedelta(minutes=2)}, filters=user)
-    browser.get("/account")
-    assert execute_query("sessions", filters=user, order="created_at desc").data[0]["last_seen_at"] > seen
-
-
 def test_an_address_of_admin_emails_is_administrator_from_the_first_sign_in(app, monkeypatch):
     from dataclasses import replace
 

@@ -23,6 +23,7 @@ from portal.web import (
     csv_download,
     current_user,
     flash,
+    fresh,
     limited,
     may,
     prefilled,
@@ -42,18 +43,19 @@ def browse() -> Response:
     """The list of clients, narrowed, sorted and paged by the address."""
     arguments = request.args.to_dict()
     narrowed = lenient(ClientFilter, arguments)
-    page = queries.page_of_clients(listing(arguments, queries.SORTS), narrowed)
-    choices, fresh = queries.choices(), Fresh()
+    answers = fresh()
+    page = queries.first_clients(listing(arguments, queries.SORTS), narrowed, answers)
+    choices = queries.choices(answers)
     return render(
         "clients/list.html",
         page=page,
         today=today(),
         narrowed=narrowed,
-        preferences=_preferences(fresh),
+        preferences=_preferences(answers),
         form=prefilled({**narrowed.model_dump(), "sort": page.listing.sort_word}),
         cities=[(city, city) for city in choices.cities],
         groups=[(group, group) for group in choices.groups],
-        agents=[(agent["id"], agent["name"]) for agent in masters(fresh=fresh).agents],
+        agents=[(agent["id"], agent["name"]) for agent in masters(fresh=answers).agents],
         client_types=CLIENT_TYPES,
     )
 

@@ -26,6 +26,7 @@ from portal.clients.views.routes import blueprint
 from portal.clients.words import CLIENT_LABELS, MEMBER_LABELS, told
 from portal.errors import Refused
 from portal.formats import show_phone, today
+from portal.freshness import Fresh
 from portal.inputs import LARGEST_ID
 from portal.settings.queries import masters
 from portal.staff.queries import colleague
@@ -35,6 +36,7 @@ from portal.web import (
     conflict_page,
     current_user,
     flash,
+    fresh,
     may,
     not_found,
     prefilled,
@@ -85,9 +87,10 @@ def add() -> Response | BaseResponse:
 @shows("page", "client", "client_id")
 def show(client_id: str) -> Response:
     """One client with its members and who of them is covered by what."""
-    client = _client(client_id)
-    members = queries.members_of(client["client_id"])
-    covers = queries.covers_of(client["client_id"]) if may("policies.read") else []
+    answers = fresh()
+    client = _client(client_id, answers)
+    members = queries.members_of(client["client_id"], answers)
+    covers = queries.covers_of(client["client_id"], today(), answers) if may("policies.read") else []
     family = family_of(client, members, covers, today())
     return _page(client, "family", members=members, family=family, languages=LANGUAGES)
 
@@ -274,10 +277,10 @@ def restore_member(client_id: str, member_id: int) -> BaseResponse:
     return redirect_to("clients.show", client_id=client["client_id"], _anchor="members")
 
 
-def _client(client_id: str) -> Row:
+def _client(client_id: str, answers: Fresh | None = None) -> Row:
     """The client of the address, whatever its case; 404 with a sentence when there is none."""
     wanted = client_id.strip().upper()
-    client = queries.client(wanted) if len(wanted) <= 20 else None
+    client = queries.client(wanted, answers) if len(wanted) <= 20 else None
     return client or not_found("There is no client with this id. Search by name, phone or policy number.")
 
 
@@ -310,7 +313,7 @@ def _client_form(
         alike=alike or [],
         known=known,
         agents=_agents(form),
-        choices=queries.choices(),
+        choices=queries.choices(fresh()),
         client_types=CLIENT_TYPES,
         languages=LANGUAGES,
     )

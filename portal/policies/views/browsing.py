@@ -22,6 +22,7 @@ from portal.web import (
     csv_download,
     current_user,
     flash,
+    fresh,
     limited,
     may,
     redirect_home,
@@ -41,18 +42,17 @@ def index() -> Response:
     arguments = request.args.to_dict()
     wanted = lenient(PolicyFilter, arguments)
     filters = queries.filters_of(wanted, today())
-    fresh = Fresh()
-    totals = queries.totals(filters, fresh)
-    asked = listing(arguments, queries.sorts_of(wanted.view))
-    page = queries.page_of_policies(asked, filters, totals.policies, columns=queries.LISTED)
+    answers = fresh()
+    totals = queries.totals(filters, answers)
+    page = queries.first_policies(listing(arguments, queries.sorts_of(wanted.view)), filters, totals.policies, answers)
     return render(
         "policies/list.html",
         page=page,
         totals=totals,
         today=today(),
         wanted=wanted,
-        preferences=_preferences(fresh),
-        masters=masters(fresh=fresh),
+        preferences=_preferences(answers),
+        masters=masters(fresh=answers),
         is_narrowed=any(value is not None for name, value in wanted if name != "view"),
         words=words,
         client_name=page.rows[0]["client_name"] if page.rows and wanted.client_id else wanted.client_id,

@@ -1,6 +1,5 @@
 """The list of renewals with the figures above it, and the retention of past months."""
 
-from dataclasses import replace
 from typing import Any
 
 from flask import Response, request
@@ -17,7 +16,7 @@ from portal.renewals import queries, words
 from portal.renewals.inputs import RenewalFilter
 from portal.renewals.views.routes import blueprint
 from portal.settings.queries import masters
-from portal.web import actor, csv_download, current_user, limited, render, requires, shows
+from portal.web import actor, csv_download, current_user, fresh, limited, render, requires, shows
 
 MONTHS_BACK = 12
 
@@ -29,19 +28,19 @@ def index() -> Response:
     arguments = request.args.to_dict()
     wanted = lenient(RenewalFilter, arguments)
     filters = queries.filters_of(wanted, today(), current_user().user_id)
-    fresh = Fresh()
-    totals = queries.totals(filters)
-    page = queries.page_of_renewals(listing(arguments, queries.SORTS), filters)
+    answers = fresh()
+    totals = queries.totals(filters, answers)
+    page = queries.first_renewals(listing(arguments, queries.SORTS), filters, totals.policies, answers)
     return render(
         "renewals/list.html",
-        page=replace(page, total=totals.policies),
+        page=page,
         totals=totals,
-        board=queries.board(today(), fresh),
+        board=queries.board(today(), answers),
         today=today(),
         wanted=wanted,
-        preferences=_preferences(fresh),
-        masters=masters(fresh=fresh),
-        colleagues=queries.colleagues(fresh),
+        preferences=_preferences(answers),
+        masters=masters(fresh=answers),
+        colleagues=queries.colleagues(answers),
         is_narrowed=any(value is not None for name, value in wanted if name != "view"),
         words=words,
         policy_words=policy_words,

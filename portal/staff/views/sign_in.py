@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 def load_user(token: str) -> web.StaffMember | None:
     """The colleague who holds a session token; None when the session is over."""
-    row = sessions.find(token)
+    row = sessions.find(token, web.fresh())
     if row is None or not _is_of_this_way(row):
         return None
     if sessions.is_due_to_be_seen(row):

@@ -16,7 +16,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -152,22 +152,14 @@ class DatabasePool:
             raise InvalidQuery(f"parameters of {name} are named by identifiers")
         return self._call(name, given, read_only)
 
-    @contextlib.contextmanager
-    def transaction(self, key: str | None = None) -> Iterator[Transaction]:
+    def transaction(self, key: str | None = None) -> contextlib.AbstractContextManager[Transaction]:
         """Collects the writes of its block and applies them at the end, all or none, in one round trip.
 
         The same `key` applies once however often it comes; without one a random key makes our own repetitions
         harmless. Raises Conflict where an `expect` was not met, Duplicate for a key that exists, and the other errors
         of this module.
         """
-        collected = Transaction(self.catalogue(), key)
-        try:
-            yield collected
-            self._apply(collected)
-        except BaseException:
-            collected.settle(False)
-            raise
-        collected.settle(True)
+        return Transaction(self.catalogue(), key, self._apply)
 
     def new_id(self, table: str) -> int:
         """A number for a new row of `table`, taken beforehand so that other rows can name it."""
@@ -323,7 +315,7 @@ class DatabasePool:
         return Result(change.rows, len(change.rows))
 
     def _call(self, name: str, given: dict[str, Any], repeatable: bool) -> Any:
-        function = self._known(lambda catalogue: catalogue.function(name))
+        function = self.catalogue().functions.get(name) or self._known(lambda catalogue: catalogue.function(name))
         catalogue = self.catalogue()
         return self._attempt(lambda backend, deadline: backend.call(function, given, catalogue, deadline), repeatable)
 

@@ -28,15 +28,32 @@ class Change:
 
 
 class Transaction:
-    """Collects writes; nothing is sent before the end of its block."""
+    """Collects writes; nothing is sent before the end of its block, and nothing at all when that raises."""
 
-    def __init__(self, catalogue: Catalogue, key: str | None = None) -> None:
-        self._catalogue = catalogue
-        self._own_key = key
-        self._alone: str | None = None
+    __slots__ = ("_afterwards", "_apply", "_catalogue", "_described", "_lone", "_own_key", "changes")
+
+    def __init__(
+        self, catalogue: Catalogue, key: str | None = None, apply: Callable[["Transaction"], None] | None = None
+    ) -> None:
+        """`apply` sends what was collected; without one that is left to the caller."""
+        self._catalogue, self._own_key, self._apply = catalogue, key, apply
+        # The only write so far, when it has a function of its own: that function and the row, not yet described.
+        self._lone: tuple[str, Row, bool] | None = None
         self.changes: list[Change] = []
         self._described: list[dict[str, Any]] = []
         self._afterwards: list[Callable[[bool], None]] = []
+
+    def __enter__(self) -> "Transaction":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        applied = False
+        try:
+            if kind is None and self._apply is not None:
+                self._apply(self)
+                applied = True
+        finally:
+            self.settle(applied)
 
     @property
     def key(self) -> str:
@@ -72,17 +89,22 @@ class Transaction:
         the row's columns (JSON as text) without nulls, its answer is whether the row is there now, and called again it
         does nothing more. Then `rows` holds the row as it was given.
         """
-        described = {"op": "insert", **_rows(self._catalogue.table(table), rows)}
-        self._alone = alone
-        return self._add(table, described if returning else {**described, "returning": False})
+        relation = self._catalogue.table(table)
+        if alone is None or self.changes or not isinstance(rows, Mapping) or not rows.keys() <= relation.columns.keys():
+            return self._add(table, _insertion(relation, rows, returning))
+        self._lone = alone, json_ready(rows), returning
+        self.changes.append(change := Change(table))
+        return change
 
     def shortcut(self) -> tuple[str, dict[str, Any]] | None:
         """The function that takes the only write by itself, with its parameters; None where there is no such way."""
-        if self._alone is None or self._own_key is not None or len(self._described) != 1:
+        if self._lone is None or self._own_key is not None:
             return None
-        row: dict[str, Any] = self._described[0]["rows"][0]
-        spelled = {k: _spelled(v) if type(v) in (dict, list) else v for k, v in row.items() if v is not None}
-        return self._alone, spelled
+        alone, row, _ = self._lone
+        return alone, {
+            column: _spelled(value) if type(value) in (dict, list) else value
+            for column, value in row.items() if value is not None
+        }  # fmt: skip
 
     def upsert(
         self,
@@ -115,11 +137,13 @@ class Transaction:
 
     def as_json(self) -> str:
         """The changes as `apply_changes` reads them. Raises InvalidQuery for a value that JSON cannot hold."""
+        self._describe_lone()
         return _spelled(self._described)
 
     def fill_in_alone(self, stored: bool) -> None:
         """Gives the only change its row, when that is there."""
-        self.changes[0].rows = self._described[0]["rows"] if stored else []
+        if stored and self._lone is not None:
+            self.changes[0].rows = [self._lone[1]]
 
     def fill_in(self, applied: list[list[Row]]) -> None:
         """Gives each change the rows that the database answered for it."""
@@ -131,9 +155,16 @@ class Transaction:
         change = Change(table)
         if described.get("rows") == []:
             return change
+        self._describe_lone()
         self.changes.append(change)
         self._described.append({"table": table, **described})
         return change
+
+    def _describe_lone(self) -> None:
+        if self._lone is not None:
+            (_, row, returning), table = self._lone, self.changes[0].table
+            self._lone = None
+            self._described.append({"table": table, **_insertion(self._catalogue.table(table), row, returning)})
 
 
 def _spelled(described: Any) -> str:
@@ -141,6 +172,13 @@ def _spelled(described: Any) -> str:
         return _encode(described)
     except (TypeError, ValueError) as error:
         raise InvalidQuery(f"a value cannot be stored: {error}") from error
+
+
+def _insertion(
+    relation: Relation, rows: Mapping[str, Any] | Sequence[Mapping[str, Any]], returning: bool
+) -> dict[str, Any]:
+    described = {"op": "insert", **_rows(relation, rows)}
+    return described if returning else {**described, "returning": False}
 
 
 def _rows(relation: Relation, rows: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> dict[str, Any]:

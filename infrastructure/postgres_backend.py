@@ -4,14 +4,17 @@ import datetime as dt
 import json
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from select import POLLERR, POLLHUP, POLLIN
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import psycopg
 from gevent import monkey
+from psycopg import generators, waiting
 from psycopg.abc import Buffer
-from psycopg.pq import TransactionStatus
+from psycopg.errors import error_from_result
+from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq.abc import PGresult
 from psycopg.types.datetime import TimestamptzLoader
 
 from infrastructure.catalogue import Catalogue, Function, Row
@@ -19,6 +22,8 @@ from infrastructure.connection_pool import ConnectionPool, PoolStatistics
 from infrastructure.errors import DatabaseError, InvalidData, NotAllowed, OutcomeUnknown, Unavailable, classify
 from infrastructure.gevent_wait import install_gevent_wait
 from infrastructure.selection import AnyOf, Condition, Ordering, Selection
+
+Answer = TypeVar("Answer")
 
 
 class _MomentInUtc(TimestamptzLoader):
@@ -30,19 +35,50 @@ class _MomentInUtc(TimestamptzLoader):
 
 class Session:
     """A connection with the one cursor that everything on it goes through: making a cursor costs as much as a
-    small query.
+    small query. What answers a single value goes past the cursor, which costs more than many a function of the schema.
     """
 
-    __slots__ = ("connection", "cursor")
+    __slots__ = ("_link", "_prepared", "_seen", "connection", "cursor")
 
     def __init__(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
         self.connection = connection
         self.cursor = connection.cursor()
+        self._link = connection.pgconn
+        self._prepared: dict[bytes, bytes] = {}
+        self._seen: set[bytes] = set()  # the second time is worth a trip that prepares it
+
+    def value(self, statement: bytes, parameters: Sequence[str | None]) -> bytes | None:
+        """What the statement's only column says in its only row, as PostgreSQL spells it. Raises psycopg.Error."""
+        spelled = [None if parameter is None else parameter.encode() for parameter in parameters]
+        if b"\0" in b"".join(filter(None, spelled)):
+            raise psycopg.DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes")
+        name = self._prepared.get(statement)
+        if name is None and statement in self._seen and self.connection.prepare_threshold is not None:
+            name = b"value_%d" % len(self._prepared)
+            self._link.send_prepare(name, statement)
+            self._answer()
+            self._prepared[statement] = name
+        if name is None:
+            self._seen.add(statement)
+            self._link.send_query_params(statement, spelled)
+        else:
+            self._link.send_query_prepared(name, spelled)
+        return self._answer().get_value(0, 0)
+
+    def _answer(self) -> PGresult:
+        answer: PGresult = waiting.wait(generators.execute(self._link), self._link.socket)[-1]
+        if answer.status not in (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK):
+            raise error_from_result(answer)
+        return answer
 
 
 PATIENCE = 10.0  # seconds a new connection may take: a server that restarts is back by then
 _COMPARISONS = {
     "eq": "=", "neq": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<=", "like": "like", "ilike": "ilike",
+}  # fmt: skip
+_READ_VALUE: dict[str, Callable[[bytes], Any]] = {
+    "json": json.loads, "jsonb": json.loads, "boolean": b"t".__eq__, "void": lambda _: None,
+    "smallint": int, "integer": int, "bigint": int, "double precision": float, "text": bytes.decode,
 }  # fmt: skip
 _WRONG_CREDENTIALS = ("authentication failed", "no pg_hba.conf entry", "does not exist", "is not permitted to log in")
 # The real poll(), not gevent's: with a timeout of 0 it never waits, and the emulation would cost a trip through the
@@ -123,10 +159,11 @@ class PostgresBackend:
         opener = PostgresOpener(address, revive, statement_timeout, patience)
         self._pool: ConnectionPool[Session] = ConnectionPool(opener, size, overflow, timeout)
         self._statements: dict[Any, str] = {}
+        self._value_statements: dict[tuple[str, ...], bytes] = {}
 
     def describe(self, deadline: float) -> dict[str, Any]:
         """The schema, as the SQL function `schema_catalogue` tells it."""
-        return cast(dict[str, Any], self._run("select schema_catalogue()", (), deadline)[0][0])
+        return cast(dict[str, Any], json.loads(self._value(b"select schema_catalogue()", (), deadline) or b""))
 
     def select(self, selection: Selection, deadline: float) -> tuple[list[Row], int | None]:
         """The rows, and the count of all that meet the conditions if it was asked for."""
@@ -141,6 +178,12 @@ class PostgresBackend:
 
     def call(self, function: Function, parameters: dict[str, Any], catalogue: Catalogue, deadline: float) -> Any:
         """What the function answers: rows, a row, or a value."""
+        read = None if function.rows else _READ_VALUE.get(function.returns)
+        if read is not None:
+            plain = [value if type(value) is str else _argument(value) for value in parameters.values()]
+            if list not in map(type, plain):
+                value = self._value(self._value_statement(function.name, parameters), plain, deadline)
+                return None if value is None else read(value)
         arguments = ", ".join(f'"{name}" => %s' for name in parameters)
         values = [_argument(value) for value in parameters.values()]
         if function.returns in catalogue.relations:
@@ -158,7 +201,8 @@ class PostgresBackend:
 
     def apply(self, changes: str, key: str | None, deadline: float) -> list[list[Row]]:
         """All the changes or none, in one round trip; the rows as JSON."""
-        return cast(list[list[Row]], self._run("select apply_changes(%s, %s)", (changes, key), deadline)[0][0])
+        applied = self._value(b"select apply_changes($1, $2)", (changes, key), deadline)
+        return cast(list[list[Row]], json.loads(applied or b"[]"))
 
     def statistics(self) -> PoolStatistics:
         return self._pool.statistics()
@@ -167,12 +211,18 @@ class PostgresBackend:
         self._pool.close()
 
     def _run(self, statement: str, values: Sequence[Any], deadline: float) -> list[tuple[Any, ...]]:
+        return self._with_session(lambda session: session.cursor.execute(statement, values).fetchall(), deadline)
+
+    def _value(self, statement: bytes, values: Sequence[str | None], deadline: float) -> bytes | None:
+        return self._with_session(lambda session: session.value(statement, values), deadline)
+
+    def _with_session(self, ask: Callable[[Session], Answer], deadline: float) -> Answer:
         session = self._pool.acquire(deadline)
         connection, broken = session.connection, True
         try:
-            rows = session.cursor.execute(statement, values).fetchall()
+            answer = ask(session)
             broken = False
-            return rows
+            return answer
         except psycopg.Error as error:
             broken = connection.closed or connection.pgconn.transaction_status != TransactionStatus.IDLE
             if broken:
@@ -184,6 +234,14 @@ class PostgresBackend:
         finally:
             # Whatever else interrupts (gevent.Timeout, a killed greenlet) leaves an answer under way: never used again.
             self._pool.release(session, broken=broken)
+
+    def _value_statement(self, name: str, parameters: Iterable[str]) -> bytes:
+        shape = (name, *parameters)
+        statement = self._value_statements.get(shape)
+        if statement is None:
+            arguments = ", ".join(f'"{one}" => ${number}' for number, one in enumerate(parameters, 1))
+            statement = self._value_statements[shape] = f'select "{name}"({arguments})'.encode()
+        return statement
 
     def _select_statement(self, selection: Selection) -> tuple[str, list[Any]]:
         shape = (

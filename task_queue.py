@@ -119,6 +119,7 @@ def enqueue(
             # With the key of an earlier transaction, or a unique key that was taken, the row is not this one.
             if applied and change.rows and change.rows[0]["task_id"] == task_id:
                 runner.take_over(claimed, time.monotonic() - began)
+                time.sleep(0)  # it begins now, not when this caller next waits for something
             else:
                 runner.buffer.release(name)
 

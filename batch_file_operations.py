@@ -55,10 +55,9 @@ from infrastructure.stores import (
 from task_queue import PermanentFailure, TemporaryFailure, current_task, enqueue_many, pace, schedule, task
 
 __all__ = [
-    "LARGEST_FILE", "Accepted", "BatchFileManager", "ContentMissing", "LocalStore", "NothingToDo", "QueueFull",
-    "SpooledFile",
-    "StoreError", "batch_file_manager", "document_place", "download_multiple_policy_files", "put_back",
-    "upload_multiple_policy_files",
+    "ACCEPTED_AT_ONCE", "LARGEST_FILE", "Accepted", "BatchFileManager", "ContentMissing", "LocalStore", "NothingToDo",
+    "QueueFull", "SpooledFile", "StoreError", "batch_file_manager", "document_place",
+    "download_multiple_policy_files", "put_back", "upload_multiple_policy_files",
 ]  # fmt: skip
 
 Row = dict[str, Any]
@@ -449,28 +448,11 @@ class BatchFileManager:
             spool_path, work["size"], work["md5"], work["sha256"], work["media_type"], work["document_id"]
         )
         store.put(key, place, content, self._transfer(work))
-        stored = {
-            "state": "stored",
-            "store_key": key,
-            "spool_name": None,
-            "pages": work["pages"],
-            "media_type": work["media_type"],
-        }
-        with transaction() as tx:
-            tx.update(
-                "batch_files",
-                {
-                    "state": "done",
-                    "sent_bytes": work["size"],
-                    "error": None,
-                    "finished_at": _now(),
-                    "session_address": None,
-                },
-                filters={"file_id_eq": work["file_id"], "claim_eq": work["claim"]},
-                expect=1,
-            )
-            tx.update("documents", stored, filters={"document_id_eq": work["document_id"]}, expect=1)
-            if work["replaces_id"] is not None:
+        if work["replaces_id"] is None:
+            _rows.finish(work, key)
+        else:
+            with transaction() as tx:
+                _rows.add_finish(tx, work, key)
                 _archive(tx, work)
         elsewhere(partial(spool_path.unlink, missing_ok=True))
         self._figures["stored"] += 1

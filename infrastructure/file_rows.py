@@ -4,6 +4,7 @@ import datetime
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from infrastructure.changes import Transaction
 from infrastructure.drive_store import KnownFolder
 from infrastructure.errors import Conflict
 from infrastructure.file_acceptance import Offer, describe, same_record
@@ -52,6 +53,25 @@ class FileRows:
             "claim_file", {"of_file": file_id, "new_claim": claim, "proposed_key": key_at_hand}, read_only=True
         )
         return rows[0] if rows else None
+
+    def finish(self, work: Row, key: str) -> None:
+        """The claimed file lies in its store under `key`. Raises Conflict where another worker has it by now."""
+        said = {
+            "of_file": work["file_id"], "by_claim": work["claim"], "at_key": key, "page_count": work["pages"],
+            "sort": work["media_type"],
+        }  # fmt: skip
+        if not self._call("finish_file", said, read_only=True):
+            raise Conflict("another worker has this file by now")
+
+    def add_finish(self, tx: Transaction, work: Row, key: str) -> None:
+        """As `finish`, together with the other writes of a transaction."""
+        done = {"state": "done", "sent_bytes": work["size"], "error": None, "session_address": None}
+        done["finished_at"] = datetime.datetime.now(datetime.UTC)
+        mine = {"file_id_eq": work["file_id"], "claim_eq": work["claim"]}
+        tx.update("batch_files", done, filters=mine, expect=1)
+        stored = {"state": "stored", "store_key": key, "spool_name": None}
+        stored |= {"pages": work["pages"], "media_type": work["media_type"]}
+        tx.update("documents", stored, filters={"document_id_eq": work["document_id"]}, expect=1)
 
     def stored(self, document_id: int) -> Row | None:
         """One document whose content lies in a store, with what its place is made of; None when there is none."""

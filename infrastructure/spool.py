@@ -31,7 +31,7 @@ class SpooledFile(io.RawIOBase):
         self.head = b""
         self._largest = largest
         self._md5, self._sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
-        self._kept = False
+        self._kept = self._is_durable = False
         self._pending: list[bytes] = []
         self._pending_bytes = 0
         self._opened: io.FileIO | None = None
@@ -49,6 +49,7 @@ class SpooledFile(io.RawIOBase):
         if not self.head:
             self.head = block[:1024]
         self.size += len(block)
+        self._is_durable = False
         if self.size <= self._largest:
             self._md5.update(block)
             self._sha256.update(block)
@@ -91,7 +92,9 @@ class SpooledFile(io.RawIOBase):
 
     def make_durable(self) -> None:
         """Waits until the content is on the disk itself."""
-        os.fsync(self._file.fileno())
+        if not self._is_durable:
+            os.fsync(self._file.fileno())
+            self._is_durable = True
 
     def close(self) -> None:
         """Removes the file, unless it is kept."""
@@ -116,8 +119,9 @@ class SpooledFile(io.RawIOBase):
 
 
 def spooled(folder: Path, sources: Sequence[BinaryIO], *, largest: int) -> list[SpooledFile]:
-    """Copies of the sources in the spool, made block by block, several at once in native threads. The sources are left
-    open; one that comes twice has nothing left for its second copy. When one cannot be read no copy stays.
+    """Copies of the sources in the spool, on the disk itself, made block by block, several at once in native threads.
+    The sources are left open; one that comes twice has nothing left for its second copy. When one cannot be read no
+    copy stays.
     """
     made: list[SpooledFile] = []
 
@@ -126,6 +130,8 @@ def spooled(folder: Path, sources: Sequence[BinaryIO], *, largest: int) -> list[
         made.append(target)
         while block := source.read(BLOCK):
             target.take(block)
+        if target.size:
+            target.make_durable()  # while the next one is read: checksums need the processor, and this the disk
         return target
 
     # Two threads would share out the blocks of one source among two copies.

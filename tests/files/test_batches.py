@@ -16,7 +16,7 @@ from werkzeug.datastructures import FileStorage
 
 import batch_file_operations
 from batch_file_operations import BatchFileManager, NothingToDo, QueueFull, upload_multiple_policy_files
-from database_pool import execute_query, transaction
+from database_pool import call_function, execute_query, transaction
 from task_queue import run_due_tasks
 
 ROOT = Path(__file__).parents[2]
@@ -109,7 +109,7 @@ def document_of(row: Row) -> Row:
 @pytest.mark.parametrize("shape", ["bytes", "path", "file object", "FileStorage"])
 def test_a_file_may_come_in_any_shape(client, tmp_path, shape):
     spool, data = batch_file_operations.batch_file_manager.spool, pdf(3)
-    kept_by_others = set(spool.iterdir())
+    kept_by_others = set(spool.glob("*"))  # none where this is the first file of all
     path = tmp_path / "policy.pdf"
     path.write_bytes(data)
     shapes = {
@@ -312,6 +312,21 @@ def test_nothing_and_too_much_are_refused(manager):
     for files in ([], [{"file": b"x", "client_id": "RM01"}] * 501):
         with pytest.raises(NothingToDo):
             manager.accept(files)
+
+
+def test_only_who_has_a_file_says_that_it_is_stored_and_twice_is_once(client):
+    row = rows_of(upload_multiple_policy_files([{"file": pdf(), "client_id": client}]))[0]
+    for claim in ("first", "second"):
+        call_function("claim_file", {"of_file": row["file_id"], "new_claim": claim, "proposed_key": None})
+    said = {"of_file": row["file_id"], "at_key": "here", "page_count": 1, "sort": "application/pdf"}
+    assert call_function("finish_file", {**said, "by_claim": "first"}) is False
+    assert document_of(row)["state"] == "waiting"
+    versions = []
+    for _ in range(2):
+        assert call_function("finish_file", {**said, "by_claim": "second"}) is True
+        versions.append(document_of(row)["version"])
+    assert versions[0] == versions[1] and document_of(row)["store_key"] == "here"
+    run_due_tasks()
 
 
 def test_a_lost_file_is_asked_for_again(client):

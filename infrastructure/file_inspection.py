@@ -46,6 +46,7 @@ MOST_RATIO = 100  # how much larger than packed, above a MiB
 LONGEST = 30.0  # seconds for one file
 MEMORY = 1024 * 1024 * 1024  # bytes of address space of an inspector
 AT_ONCE = 2
+YIELDS_BY = 10  # nice level: on a busy machine an inspector still has a tenth of a processor
 PICTURE_WIDTH = 1000  # points
 ACTIVE = re.compile(rb"/(JS|JavaScript|Launch|EmbeddedFiles|EF)\b")
 PROGRAMS = re.compile(r"vbaproject|activex/|\.(exe|dll|js|vbs|cmd|bat|ps1|jar)$", re.IGNORECASE)
@@ -277,6 +278,8 @@ class _Inspector:
                 stdin=subprocess.DEVNULL,
                 env={"PATH": os.defpath, "PYTHONDONTWRITEBYTECODE": "1"},
             )
+        with contextlib.suppress(OSError):  # where it died at once: whoever asks it is told
+            os.setpriority(os.PRIO_PROCESS, self._child.pid, YIELDS_BY)  # pages come first
         ours.settimeout(LONGEST)
         self._socket, self._lines = ours, ours.makefile("r", encoding="utf-8")
 

@@ -290,6 +290,12 @@ class Drive:
     def public(self, f):
         return {k: v for k, v in f.items() if not k.startswith("_")}
 
+    def summed(self, f, fields):
+        """the second checksum costs as much as the rest of a small upload: it is made when it is asked for"""
+        if "_path" in f and "sha256Checksum" not in f and re.search(r"sha256Checksum|\*", fields or ""):
+            f["sha256Checksum"] = hashlib.sha256(pathlib.Path(f["_path"]).read_bytes()).hexdigest()
+        return f
+
     def visible(self, f, q):
         return not f.get("driveId") or q.get("supportsAllDrives") == "true" or q.get("supportsTeamDrives") == "true"
 
@@ -598,8 +604,8 @@ class Conn:
             raise ApiError(401, "authError", "Invalid Credentials", "Authorization", "header")
 
     def out(self, f):
-        f = self.d.public(f)
         m = self.q.get("fields")
+        f = self.d.public(self.d.summed(f, m))
         if m:
             return mask(f, parse_fields(m))
         return {k: f[k] for k in DEFAULT_FIELDS if k in f}
@@ -789,7 +795,7 @@ class Conn:
         r = {"kind": "drive#fileList", "incompleteSearch": False}
         if skip + n < len(found):
             r["nextPageToken"] = base64.urlsafe_b64encode(f"~{skip + n}~x".encode()).decode().rstrip("=")
-        page = [d.public(f) for f in found[skip : skip + n]]
+        page = [d.public(d.summed(f, q.get("fields"))) for f in found[skip : skip + n]]
         if q.get("fields"):
             m = parse_fields(q["fields"])
             r["files"] = page
@@ -874,7 +880,7 @@ class Conn:
                 f,
                 path,
                 len(media),
-                {"md5Checksum": hashlib.md5(media).hexdigest(), "sha256Checksum": hashlib.sha256(media).hexdigest()},
+                {"md5Checksum": hashlib.md5(media).hexdigest()},
             )
         )
 

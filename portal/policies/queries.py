@@ -78,7 +78,7 @@ LISTED = (
     "asset, state, waiting_for, business_type, policy_from, policy_to, due_on, one_time, payment_date, gross_premium, "
     "commission_amount, sum_insured, status, created_at"
 )
-SUBJECTS = ("policies", "clients", "masters")   # what the list is made from
+SUBJECTS = ("policies", "names", "masters")   # what the list is made from
 PERSON = ("member_id", "name", "sum_insured", "bonus", "deductible")
 
 

@@ -1,5 +1,6 @@
 """What holds for every request and every answer: known host, clean address, request id, security headers, caching."""
 
+import functools
 import ipaddress
 import re
 import threading
@@ -73,7 +74,7 @@ def front_door(app: WSGIApplication, *, base_url: str, proxies: Iterable[Network
     replaced and marked: links are made from APP_BASE_URL, so it could poison none, but somebody else's page must not
     reach the portal through a name it controls (DNS rebinding). The mark makes the answer a 400 page.
     """
-    networks, ours = list(proxies), urlsplit(base_url).hostname or ""
+    networks, ours = tuple(proxies), urlsplit(base_url).hostname or ""
     fixed: WSGIApplication = ProxyFix(app, x_for=1, x_proto=1, x_host=0, x_port=0, x_prefix=0)
 
     def serve(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -85,7 +86,8 @@ def front_door(app: WSGIApplication, *, base_url: str, proxies: Iterable[Network
     return serve
 
 
-def _comes_from(address: str, networks: Iterable[Network]) -> bool:
+@functools.lru_cache(maxsize=1000)
+def _comes_from(address: str, networks: tuple[Network, ...]) -> bool:
     try:
         found = ipaddress.ip_address(address)
     except ValueError:

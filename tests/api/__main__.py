@@ -29,7 +29,7 @@ from tests.servers.postgres import PostgresServer
 PARTS = {
     "policies": "/policies", "clients": "/clients", "masters": "/(insurers|products|agents)",
     "lists": "/(tpas|hospitals|lost-reasons|document-types)", "users": "/users",
-    "reading": "/(me|search|today|audit|bulk|tasks|batches|system)", "documents": "/(documents|files)",
+    "reading": "^/api/(me$|search|today|audit|bulk|tasks|batches|system)", "documents": "/(documents|files)",
 }  # fmt: skip
 BOOK = 30   # clients
 

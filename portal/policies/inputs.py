@@ -28,7 +28,10 @@ from portal.inputs import (
 Line = Literal["health", "motor", "fire", "life", "travel", "other"]
 BusinessType = Literal["new", "renewal", "roll over"]
 WaitingFor = Literal["payment", "policy document", "inspection", "KYC", "proposal"]
-View = Literal["all", "live", "expiring", "week", "overdue", "unpaid", "pending", "waiting", "issued", "ended"]
+View = Literal[
+    "all", "live", "expiring", "week", "overdue", "undocumented", "unpaid", "commission", "pending", "waiting",
+    "issued", "ended",
+]  # fmt: skip
 
 VehicleClass = Literal["private car", "two-wheeler", "goods carriage", "passenger carriage", "miscellaneous"]
 MotorCover = Literal["package", "own damage only", "third party only"]

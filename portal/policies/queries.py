@@ -114,7 +114,9 @@ def sorts_of(view: str) -> list[Sort]:
     first = {
         "expiring": "due",
         "overdue": "due",
+        "undocumented": "due",
         "unpaid": "due",
+        "commission": "due",
         "live": "due",
         "pending": "added",
         "waiting": "added",
@@ -126,9 +128,13 @@ def sorts_of(view: str) -> list[Sort]:
     return [SORTS[name] for name in names]
 
 
-def filters_of(wanted: PolicyFilter, today: date) -> dict[str, Any]:
-    """The conditions of a list, on stored columns alone: the status that staff see is never compared as text."""
+def filters_of(wanted: PolicyFilter, today: date, *, with_commission: bool) -> dict[str, Any]:
+    """The conditions of a list, on stored columns alone: the status that staff see is never compared as text. Who may
+    not see commission finds nothing in the view that tells of it.
+    """
     filters = {"deleted_at_is": None, **_view_filters(wanted.view, today)}
+    if wanted.view == "commission" and not with_commission:
+        filters["policy_id_eq"] = 0
     for name in ("insurer_id", "agent_id", "line", "client_id"):
         value = getattr(wanted, name)
         if value is not None:
@@ -164,7 +170,9 @@ def _view_filters(view: str, today: date) -> dict[str, Any]:
             "due_on_lte": today + timedelta(days=WEEK),
         },
         "overdue": {"state_eq": "live", "one_time_eq": False, "due_on_lt": today},
+        "undocumented": {"state_eq": "live", "has_document_eq": False},
         "unpaid": {"state_eq": "live", "payment_date_is": None},
+        "commission": {"state_in": ["live", "renewed"], "commission_received_eq": False, "commission_amount_gt": 0},
         "pending": {"state_eq": "pending"},
         "issued": {"state_in": ["live", "renewed", "lost", "cancelled"]},
         "ended": {"state_in": ["renewed", "lost", "cancelled"]},
@@ -199,8 +207,12 @@ def page_of_policies(
 def first_policies(wanted: Listing, filters: Mapping[str, Any], total: int, fresh: Fresh) -> Page:
     """One page of the list with the columns it shows; the first page is kept while nothing of it changes."""
     return keep_page(
-        "policy_list", wanted, filters=filters, columns=LISTED, total=total, subjects=SUBJECTS, fresh=fresh
+        "policy_list", wanted, filters=filters, columns=LISTED, total=total, subjects=_subjects(filters), fresh=fresh
     )
+
+
+def _subjects(filters: Mapping[str, Any]) -> tuple[str, ...]:
+    return (*SUBJECTS, "documents") if "has_document_eq" in filters else SUBJECTS
 
 
 def every_policy(wanted: Listing, filters: Mapping[str, Any]) -> Iterator[Row]:
@@ -223,7 +235,8 @@ def totals(filters: Mapping[str, Any], fresh: Fresh | None = None) -> Totals:
     conditions = json.dumps(_conditions(filters))
     if fresh is None:
         return _totals(conditions)
-    return fresh.value("policies", ("totals", conditions), lambda: _totals(conditions))
+    subjects = ("policies", "documents") if "has_document_eq" in filters else "policies"
+    return fresh.value(subjects, ("totals", conditions), lambda: _totals(conditions))
 
 
 def _totals(conditions: str) -> Totals:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from database_pool import new_ids, transaction
+from database_pool import execute_query, new_ids, transaction
 from infrastructure.postgres_backend import PostgresBackend
 from portal.formats import office_date, today
 from tests.cast import sign_in
@@ -101,6 +101,33 @@ def test_each_view_holds_what_its_name_says(reader, view, expected):
     page = reader.get(f"/policies?view={view}")
     assert set(numbers(page)) == expected
     assert f"{len(expected)} {'policy' if len(expected) == 1 else 'policies'} ·" in page.text
+
+
+def test_unpaid_commission_is_listed_for_those_who_may_see_commission(app, book, reader):
+    accountant = sign_in(app, "accounts")
+    assert "Every commission is received." in accountant.get("/policies?view=commission").text
+    with transaction() as tx:
+        tx.update("policies", {"commission_amount": Decimal(150)}, filters={"policy_number_in": ["LIVE/1", "OLD/1"]})
+        tx.update("policies", {"commission_amount": Decimal(150), "commission_received": True},
+                  filters={"policy_number": "SOON/1"})
+    assert set(numbers(accountant.get("/policies?view=commission"))) == {"LIVE/1", "OLD/1"}
+    assert "Commission unpaid" in accountant.get("/policies").text
+    assert numbers(reader.get("/policies?view=commission")) == []
+    assert "Commission unpaid" not in reader.get("/policies").text
+
+
+def test_policies_without_a_document_are_listed_until_one_comes(book, reader):
+    missing = {"LIVE/1", "SOON/1", "SOON/2", "LATER/1", "GRACE/1", "GONE/1", "TRIP/1", "UNPAID/1", "OTHER/1"}
+    assert set(numbers(reader.get("/policies?view=undocumented"))) == missing
+    policy = execute_query("policies", filters={"policy_number": "LIVE/1"}).data[0]
+    paper = {"client_id": policy["client_id"], "policy_id": policy["policy_id"], "kind": "other", "title": "Policy",
+             "file_name": "policy.pdf", "stored_name": "policy.pdf", "size": 10, "sha256": "0" * 64, "md5": "0" * 32,
+             "media_type": "application/pdf", "store": "local", "state": "waiting", "spool_name": "paper"}
+    with transaction() as tx:
+        tx.insert("documents", paper)
+    page = reader.get("/policies?view=undocumented")
+    assert set(numbers(page)) == missing - {"LIVE/1"}
+    assert "8 policies ·" in page.text
 
 
 def test_the_head_of_the_list_says_how_many_and_how_much(reader):

@@ -61,7 +61,8 @@ def list_policies(asked: Asked) -> Response:
     narrowed = asked.filter(PolicyFilter)
     first = queries.sorts_of(narrowed.view)[0]
     sorts = [first, *(sort for sort in queries.SORTS.values() if sort != first)]
-    wanted, filters = listed(asked, sorts), queries.filters_of(narrowed, today())
+    wanted = listed(asked, sorts)
+    filters = queries.filters_of(narrowed, today(), with_commission=may("commission.read"))
     page = queries.page_of_policies(wanted, filters)
     return page_of(asked.operation, replace(page, total=queries.totals(filters).policies), wanted)
 

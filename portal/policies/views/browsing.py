@@ -41,7 +41,7 @@ def index() -> Response:
     """The list of policies: a view, narrowed by what the address says, page by page, with count and sum."""
     arguments = request.args.to_dict()
     wanted = lenient(PolicyFilter, arguments)
-    filters = queries.filters_of(wanted, today())
+    filters = _filters_of(wanted)
     answers = fresh()
     totals = queries.totals(filters, answers)
     page = queries.first_policies(listing(arguments, queries.sorts_of(wanted.view)), filters, totals.policies, answers)
@@ -66,7 +66,7 @@ def index() -> Response:
 def export() -> Response:
     """The list as a CSV file: all its rows, the columns that are shown."""
     arguments = request.args.to_dict()
-    return _file(arguments, queries.filters_of(lenient(PolicyFilter, arguments), today()))
+    return _file(arguments, _filters_of(lenient(PolicyFilter, arguments)))
 
 
 @blueprint.post("/policies/bulk")
@@ -128,9 +128,13 @@ def _preferences(fresh: Fresh | None = None) -> Preferences:
     return preferences_of(user.user_id, "policies", words.COLUMNS, user.permissions, fresh)
 
 
+def _filters_of(wanted: PolicyFilter) -> Filters:
+    return queries.filters_of(wanted, today(), with_commission=may("commission.read"))
+
+
 def _filters(wanted: Selection) -> Filters:
     if wanted.everything:
-        return queries.filters_of(lenient(PolicyFilter, wanted.arguments), today())
+        return _filters_of(lenient(PolicyFilter, wanted.arguments))
     ids = [int(text) for text in wanted.ids if text.isascii() and text.isdigit() and len(text) < 19]
     return {"policy_id_in": ids, "deleted_at_is": None}
 

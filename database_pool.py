@@ -253,11 +253,13 @@ class DatabasePool:
             if backend is not None and mine:
                 backend.close()
 
-    def stop(self) -> None:
-        """Closes the connections, and stops the embedded server when nobody else uses it."""
+    def stop(self, patience: float = 0.0) -> None:
+        """Closes the connections, and stops the embedded server when nobody else uses it; waits `patience` seconds for
+        others that are ending.
+        """
         self.close()
         if self._embedded is not None:
-            self._embedded.stop()
+            self._embedded.stop(patience)
 
     def listening_address(self) -> str | None:
         """The connection string for a session of one's own (LISTEN, locks of a session); None over Supabase's REST."""
@@ -512,6 +514,6 @@ def close_database() -> None:
     _default.close()
 
 
-def stop_database() -> None:
+def stop_database(patience: float = 0.0) -> None:
     """DatabasePool.stop on the default pool."""
-    _default.stop()
+    _default.stop(patience)

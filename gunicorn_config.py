@@ -36,6 +36,7 @@ from task_queue import task_queue
 _predecessor = 0  # the master that this one was started by with USR2
 LAST_WRITES = 3.0  # seconds of the graceful timeout kept for writing what became of tasks, before the master kills
 QUICK_END = 2.0  # seconds that running tasks have when somebody wants the portal gone at once
+DYING = 5.0  # seconds in which processes that were killed are gone, so that the database may stop
 
 
 def _leave(_number: int, _frame: object) -> None:
@@ -224,4 +225,4 @@ def worker_exit(server: Arbiter, worker: FairGeventWorker) -> None:
 def on_exit(server: Arbiter) -> None:
     """The master leaves last. After USR2 a new master already serves from the same database: it keeps running."""
     if not server.reexec_pid:
-        stop_database()
+        stop_database(DYING)

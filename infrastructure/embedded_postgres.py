@@ -97,13 +97,15 @@ class EmbeddedPostgres:
             except (subprocess.SubprocessError, AssertionError, OSError) as error:
                 logger.warning("the embedded PostgreSQL does not start yet: %s", error)
 
-    def stop(self) -> None:
-        """Leaves the server, and stops it when this process was its last user."""
+    def stop(self, patience: float = 0.0) -> None:
+        """Leaves the server, and stops it when this process was its last user, or is within `patience` seconds: who has
+        just killed the others is faster than their end.
+        """
         if self._server is None or self._owner != os.getpid():
             return
         with fasteners.InterProcessLock(self._starting):
             self._users.release_read_lock()
-            if self._users.acquire_write_lock(blocking=False):
+            if self._users.acquire_write_lock(blocking=patience > 0, timeout=patience):
                 try:
                     with contextlib.suppress(psutil.NoSuchProcess):  # killed before, and buried while the library looks
                         self._server.stop()

@@ -2,14 +2,12 @@
 
 import threading
 from collections.abc import Callable, Iterable
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, Any, TypeVar
 
 from flask import Flask, Request, current_app, request
 
 from batch_file_operations import ACCEPTED_AT_ONCE, LARGEST_FILE, batch_file_manager
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+from portal.web.protection import WSGIApplication
 
 View = TypeVar("View", bound=Callable[..., Any])
 LARGEST_REQUEST = 6 * LARGEST_FILE  # bytes; several files of one form
@@ -54,12 +52,12 @@ def connect(app: Flask) -> None:
     app.before_request(_make_room)
 
 
-def _few_at_once(answer: "WSGIApplication") -> "WSGIApplication":
+def _few_at_once(answer: WSGIApplication) -> WSGIApplication:
     """Small uploads go through one after the other, a few at a time. Fifty that arrive in one moment would all be read
     at once, and each step of somebody's page would wait for a step of each. None waits for long.
     """
 
-    def answer_in_turn(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+    def answer_in_turn(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if not _is_small_upload(environ):
             return answer(environ, start_response)
         has_turn = _turns.acquire(timeout=LONGEST_WAIT)
@@ -72,7 +70,7 @@ def _few_at_once(answer: "WSGIApplication") -> "WSGIApplication":
     return answer_in_turn
 
 
-def _is_small_upload(environ: "WSGIEnvironment") -> bool:
+def _is_small_upload(environ: dict[str, Any]) -> bool:
     length = environ.get("CONTENT_LENGTH", "")
     small = length.isdigit() and len(length) < 9 and int(length) <= IN_TURN
     return small and environ.get("CONTENT_TYPE", "").startswith("multipart/form-data")

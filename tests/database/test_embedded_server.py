@@ -3,6 +3,7 @@
 import os
 import signal
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -90,6 +91,16 @@ def test_it_stays_for_others_when_one_process_leaves_or_is_killed(settings):
     killed.kill()
     assert pool.execute_query("gst_rules", limit=1).data
     pool.stop()
+    assert servers_of(settings) == []
+
+
+def test_the_last_one_waits_for_the_end_of_others_that_were_killed(settings):
+    pool = DatabasePool(configuration=settings)
+    pool.start()
+    other = Colleagues(settings, "threads", "starting", stay=60)
+    time.sleep(3)
+    threading.Timer(1.0, other.kill).start()
+    pool.stop(patience=20)
     assert servers_of(settings) == []
 
 

@@ -108,6 +108,13 @@ class Copy:
                 found.append(f"{process.pid} {words[:100]}")
         return found
 
+    def wait_for_the_end(self) -> None:
+        """Returns once nothing of this copy runs; names what stays."""
+        try:
+            wait_for(lambda: self.processes() == [], "the end of everything")
+        except TimeoutError as late:
+            raise TimeoutError(f"{late} still there: {self.processes()}, the log: {self.said()[-2000:]}") from late
+
     def remove(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
@@ -131,7 +138,7 @@ def started_twice(copy):
     assert copy.get("/health")[0] == 200
     assert copy.stop(signal.SIGINT) == 0
     assert "The portal is stopped." in copy.said()
-    wait_for(lambda: copy.processes() == [], "the end of everything")
+    copy.wait_for_the_end()
     return first, copy.start("--demo", "--demo-clients", "60")
 
 
@@ -193,11 +200,13 @@ def test_a_service_managers_term_stops_everything_too(started_twice, copy):
     if copy.process.poll() is not None:
         copy.start()
     assert copy.stop(signal.SIGTERM) == 0
-    wait_for(lambda: copy.processes() == [], "the end of everything")
+    copy.wait_for_the_end()
     assert "Traceback" not in copy.said()
 
 
 def test_the_start_script_serves_the_same_portal(started_twice, copy):
+    if copy.process.poll() is None:
+        assert copy.stop(signal.SIGTERM) == 0
     with (copy.folder / "output").open("wb") as output:
         process = subprocess.Popen(
             ["./start_multiuser.sh"],
@@ -210,7 +219,7 @@ def test_the_start_script_serves_the_same_portal(started_twice, copy):
     wait_for(lambda: copy.get("/login")[0] == 200, "start_multiuser.sh", process=process, log=copy.output, seconds=60)
     process.terminate()
     assert process.wait(60) == 0
-    wait_for(lambda: copy.processes() == [], "the end of everything")
+    copy.wait_for_the_end()
 
 
 def _first_login(said: str) -> tuple[str, str]:

@@ -211,13 +211,13 @@ def keep_page(
     shows has changed, or the day; further pages are read each time. Without a known `total` it is counted.
     """
     def read() -> Page:
-        page = read_page(relation, wanted, filters=filters, columns=columns, count=total is None, total=total)
-        return replace(page, is_kept=True)
+        return read_page(relation, wanted, filters=filters, columns=columns, count=total is None, total=total)
 
     if wanted.cursor is not None:
-        return read_page(relation, wanted, filters=filters, columns=columns, count=total is None, total=total)
+        return read()
     shown = (*wanted.parameters.items(), wanted.sort_word, wanted.size, total, today())
-    return fresh.value(subjects, (relation, columns, repr(filters), shown), read)
+    key = (relation, columns, repr(filters), shown)
+    return fresh.value(subjects, key, lambda: replace(read(), is_kept=True))
 
 
 def read_all(

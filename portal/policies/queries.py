@@ -197,22 +197,22 @@ def _found_by(words: str) -> list[dict[str, Any]]:
     return found
 
 
-def page_of_policies(
-    wanted: Listing, filters: Mapping[str, Any], total: int | None = None, *, columns: str = "*"
-) -> Page:
-    """One page of the list; `total` is how many policies match, where that is known."""
-    return read_page("policy_list", wanted, filters=filters, columns=columns, count=False, total=total)
+def page_of_policies(wanted: Listing, filters: Mapping[str, Any]) -> Page:
+    """One page of the list, without how many policies match."""
+    return read_page("policy_list", wanted, filters=filters, count=False)
 
 
 def first_policies(wanted: Listing, filters: Mapping[str, Any], total: int, fresh: Fresh) -> Page:
     """One page of the list with the columns it shows; the first page is kept while nothing of it changes."""
+    subjects = _with_documents(SUBJECTS, filters)
     return keep_page(
-        "policy_list", wanted, filters=filters, columns=LISTED, total=total, subjects=_subjects(filters), fresh=fresh
+        "policy_list", wanted, filters=filters, columns=LISTED, total=total, subjects=subjects, fresh=fresh
     )
 
 
-def _subjects(filters: Mapping[str, Any]) -> tuple[str, ...]:
-    return (*SUBJECTS, "documents") if "has_document_eq" in filters else SUBJECTS
+def _with_documents(subjects: tuple[str, ...], filters: Mapping[str, Any]) -> tuple[str, ...]:
+    """The subjects of a list, and the documents where it is narrowed by them."""
+    return (*subjects, "documents") if "has_document_eq" in filters else subjects
 
 
 def every_policy(wanted: Listing, filters: Mapping[str, Any]) -> Iterator[Row]:
@@ -235,8 +235,7 @@ def totals(filters: Mapping[str, Any], fresh: Fresh | None = None) -> Totals:
     conditions = json.dumps(_conditions(filters))
     if fresh is None:
         return _totals(conditions)
-    subjects = ("policies", "documents") if "has_document_eq" in filters else "policies"
-    return fresh.value(subjects, ("totals", conditions), lambda: _totals(conditions))
+    return fresh.value(_with_documents(("policies",), filters), ("totals", conditions), lambda: _totals(conditions))
 
 
 def _totals(conditions: str) -> Totals:

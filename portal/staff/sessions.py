@@ -7,6 +7,7 @@ of sessions or colleagues. So what another process revokes is over at the next c
 import datetime
 import hashlib
 import secrets
+from functools import partial
 from typing import Any
 
 from database_pool import Transaction
@@ -47,9 +48,10 @@ def key_of(token: str) -> str:
 def find(token: str, fresh: Fresh) -> dict[str, Any] | None:
     """The live session of a token with its colleague: not revoked, not disabled, neither too old nor idle too long."""
     key = key_of(token)
-    row = fresh.value("sessions", key, lambda: queries.session_of(key))
+    read = partial(queries.session_of, key)
+    row = fresh.value("sessions", key, read)
     if row is not None and is_due_to_be_seen(row):   # perhaps it was seen, by another process
-        row = fresh.value("sessions", key, lambda: queries.session_of(key), anew=True)
+        row = fresh.value("sessions", key, read, anew=True)
     now = formats.now()
     if row is None or row["expires_at"] <= now or row["last_seen_at"] <= now - LONGEST_IDLE:
         return None

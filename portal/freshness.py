@@ -7,19 +7,71 @@ word from the one who changed something, so it cannot be missed.
 
 import threading
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from cachetools import LRUCache
 
-from database_pool import DatabasePool, call_function, default_pool, execute_query
+from database_pool import DatabaseError, DatabasePool, call_function, default_pool, execute_query
 
 Value = TypeVar("Value")
 MOST_KEPT = 1500   # answers in each process: 500 colleagues, and what they look at
 MOST_ROWS = 300    # of one subject, from which on they are gathered: adding them up must cost nothing
 MOST_SUBJECTS = 50
 _lock = threading.Lock()
-_kept: WeakKeyDictionary[DatabasePool, LRUCache[Hashable, tuple[Any, Any]]] = WeakKeyDictionary()
+
+
+@dataclass
+class Question:
+    """The marks, once they were read; or why they could not be."""
+
+    marks: dict[str, int] | None = None
+    problem: DatabaseError | None = None
+
+    def answer(self) -> None:
+        """Reads the marks."""
+        try:
+            rows = execute_query("change_marks", order="subject", limit=MOST_SUBJECTS).data
+            if any(row["rows"] > MOST_ROWS for row in rows):
+                call_function("gather_changes")
+            self.marks = {row["subject"]: row["mark"] for row in rows}
+        except DatabaseError as problem:
+            self.problem = problem
+
+
+class Marks:
+    """The marks of one database: one question answers all requests that came before it was asked.
+
+    While one question is on its way the next requests wait for the one after it, and share that. A crowd costs the
+    database as much as two visitors, and nobody gets a mark older than his request.
+    """
+
+    def __init__(self) -> None:
+        self._asking = threading.Lock()
+        self._next = Question()
+
+    def latest(self) -> dict[str, int]:
+        """The mark of each subject, no older than this call. Raises DatabaseError."""
+        question = self._next
+        with self._asking:
+            if question.marks is None and question.problem is None:
+                self._next = Question()   # before it is asked: who comes from now on may not have its answer
+                question.answer()
+        if question.marks is None:
+            raise cast(DatabaseError, question.problem)
+        return question.marks
+
+
+@dataclass
+class Kept:
+    """What this process keeps of one database."""
+
+    marks: Marks = field(default_factory=Marks)
+    answers: LRUCache[Hashable, tuple[Any, Any]] = field(default_factory=lambda: LRUCache(MOST_KEPT))
+
+
+_kept: WeakKeyDictionary[DatabasePool, Kept] = WeakKeyDictionary()
 
 
 class Fresh:
@@ -39,8 +91,8 @@ class Fresh:
         and "sessions".
         """
         mark = self._mark(subject) if isinstance(subject, str) else tuple(map(self._mark, subject))
+        answers = _of_this_database().answers
         with _lock:
-            answers = _answers()
             found = None if anew else answers.get((subject, key))
         if found is not None and found[0] == mark:
             return cast(Value, found[1])
@@ -52,16 +104,14 @@ class Fresh:
 
     def _mark(self, subject: str) -> int:
         if self._marks is None:
-            rows = execute_query("change_marks", order="subject", limit=MOST_SUBJECTS).data
-            if any(row["rows"] > MOST_ROWS for row in rows):
-                call_function("gather_changes")
-            self._marks = {row["subject"]: row["mark"] for row in rows}
+            self._marks = _of_this_database().marks.latest()
         return self._marks.get(subject, 0)
 
 
-def _answers() -> LRUCache[Hashable, tuple[Any, Any]]:
-    """What this process keeps of the present database. To be called under the lock."""
+def _of_this_database() -> Kept:
+    """What this process keeps of the present database."""
     pool = default_pool()
-    if pool not in _kept:
-        _kept[pool] = LRUCache(MOST_KEPT)
-    return _kept[pool]
+    with _lock:
+        if pool not in _kept:
+            _kept[pool] = Kept()
+        return _kept[pool]

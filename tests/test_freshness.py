@@ -1,8 +1,12 @@
 """Answers kept until something they were made from has changed."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
 import pytest
 
-from database_pool import call_function, execute_query, transaction
+from database_pool import Unavailable, call_function, execute_query, transaction
 from portal import freshness
 from portal.freshness import Fresh
 
@@ -97,3 +101,64 @@ def test_one_transaction_counts_once_however_much_it_changes():
             tx.insert("agents", {"name": f"Ten {number}"})
     after = {row["subject"]: row["mark"] for row in execute_query("change_marks").data}
     assert after["masters"] == before["masters"] + 1
+
+
+class Held:
+    """A database that answers when it is told to, and a door at which those who wait for it are counted."""
+
+    def __init__(self, monkeypatch):
+        self.marks, self.times, self.problem = freshness.Marks(), 0, None
+        self.asked, self.go_on, self.waiting = (threading.Semaphore(0) for _ in range(3))
+        self._door = self.marks._asking
+        self.marks._asking = self  # type: ignore[assignment]
+        monkeypatch.setattr(freshness, "execute_query", self._answer)
+
+    def __enter__(self):
+        self.waiting.release()
+        self._door.acquire()
+
+    def __exit__(self, *_):
+        self._door.release()
+
+    def _answer(self, *arguments, **options):
+        self.times += 1
+        self.asked.release()
+        assert self.go_on.acquire(timeout=20)
+        if self.problem:
+            raise self.problem
+        return execute_query(*arguments, **options)
+
+    @contextmanager
+    def crowd(self, number):
+        """So many who wait for the question after the one that is on its way; gives what each of them will get."""
+        with ThreadPoolExecutor(number + 1) as people:
+            first = people.submit(self.marks.latest)
+            assert self.waiting.acquire(timeout=20) and self.asked.acquire(timeout=20)
+            others = [people.submit(self.marks.latest) for _ in range(number)]
+            assert all(self.waiting.acquire(timeout=20) for _ in others)
+            yield first, others
+
+
+def test_one_question_answers_all_who_came_before_it(monkeypatch):
+    held = Held(monkeypatch)
+    with held.crowd(8) as (first, others):
+        add_agent("While the first question is on its way")
+        held.go_on.release(2)
+        newest = {row["subject"]: row["mark"] for row in execute_query("change_marks").data}
+        assert [other.result(20) for other in others] == [newest] * 8
+        first.result(20)
+    assert held.times == 2
+
+
+def test_all_who_wait_learn_that_the_database_is_away(monkeypatch):
+    held = Held(monkeypatch)
+    held.problem = Unavailable("away")
+    with held.crowd(3) as (first, others):
+        held.go_on.release(2)
+        for each in (first, *others):
+            with pytest.raises(Unavailable):
+                each.result(20)
+    assert held.times == 2
+    held.problem = None
+    held.go_on.release()
+    assert held.marks.latest()["masters"] > 0

@@ -45,6 +45,7 @@ def _leave(_number: int, _frame: object) -> None:
 
 # Until gunicorn minds its signals itself: asked to stop while it starts, it takes the embedded database along.
 # HUP reads this file again, in a master that does mind them.
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
 for number in (signal.SIGINT, signal.SIGTERM):
     if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
         signal.signal(number, _leave)
@@ -83,6 +84,11 @@ class FairGeventWorker(GeventWorker):
         if not self.alive:
             task_queue.prepare_to_stop()  # max_requests is reached: streams of events end, or they would hold it up
         gevent.sleep(0)
+
+    def init_signals(self) -> None:
+        """Minds its signals, those that came since the fork (`pre_fork`) first of all."""
+        super().init_signals()
+        _let_signals_in()
 
     def handle_exit(self, sig: int, frame: object) -> None:
         """Takes no new task from this moment on, while the last requests are answered."""
@@ -199,9 +205,21 @@ def when_ready(server: Arbiter) -> None:
 
 
 def pre_fork(server: Arbiter, worker: FairGeventWorker) -> None:
-    """Gives the worker the lowest free place: where it counts, its successor goes on."""
+    """Gives the worker the lowest free place: where it counts, its successor goes on.
+
+    Signals wait until the worker minds its own: before that the master's handlers are still in place in it, a SIGTERM
+    would be noted and forgotten, and the stop would last the whole graceful timeout.
+    """
     taken = {other.place for other in server.WORKERS.values()}
     worker.place = next(number for number in range(1, len(taken) + 2) if number not in taken)
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+
+
+def _let_signals_in() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
+
+
+os.register_at_fork(after_in_parent=_let_signals_in)
 
 
 def post_worker_init(worker: FairGeventWorker) -> None:

@@ -13,6 +13,7 @@ from infrastructure.task_store import Claimed, Wanted
 # Seconds of work that may be claimed beyond the idle workers: short tasks come in batches, long ones do not.
 AHEAD = 0.05
 LARGEST_BUFFER = 200
+SLOW = 0.03  # seconds a task takes, from which on several are claimed, and written, together
 _UNKNOWN_LENGTH = 0.05  # seconds a task is believed to take before any was seen
 # Nothing under the buffer's lock gives way to another greenlet, so the real lock does; gevent's costs ten times more.
 _native_lock = monkey.get_original("_thread", "allocate_lock")
@@ -52,6 +53,11 @@ class TaskBuffer:
             spare = {name: min(room, limit - self._counts[name]) for name, limit in self._limits.items()}
             parts += [Wanted([name], most) for name, most in spare.items() if most > 0]
             return parts, all(most > 0 for most in spare.values())
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether its tasks take so long that a few milliseconds before the next one cost less than a trip for it."""
+        return self._length > SLOW
 
     def reserve(self, name: str) -> bool:
         """Keeps a worker for a task that is about to be stored; False when none is idle."""

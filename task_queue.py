@@ -22,7 +22,7 @@ import database_pool
 from config import settings
 from database_pool import Transaction, transaction
 from infrastructure import task_rules
-from infrastructure.task_pace import ServerClock, Turn
+from infrastructure.task_pace import Granted, ServerClock, Turn
 from infrastructure.task_rules import (
     HIGH,
     LOW,
@@ -48,7 +48,7 @@ SEND_WHATSAPP, SEND_EMAIL = "outbox.send_whatsapp", "outbox.send_email"
 Work = TypeVar("Work", bound=Callable[..., dict[str, Any] | None])
 
 _registry = Registry()
-_server_clock = ServerClock()
+_server_clock, _granted = ServerClock(), Granted()
 _request_id: Callable[[], str | None] = lambda: None  # noqa: E731 - replaced by the web application
 
 
@@ -166,13 +166,20 @@ def current_task() -> RunningTask | None:
     return task_rules.current.get()
 
 
-def pace(bucket: str, *, per_second: float, burst: int = 1) -> None:
+def pace(bucket: str, *, per_second: float, burst: int = 1, together: int = 1) -> None:
     """Waits until it is this caller's turn in `bucket`; see `take_turn`.
 
-    Other tasks go on meanwhile. Raises Postpone when the process is about to stop: the task comes back elsewhere.
+    Other tasks go on meanwhile. With `together` this process takes so many turns in one trip, for its next callers;
+    every caller of the bucket must name the same number, which divides `burst`. Raises Postpone when the process is
+    about to stop: the task comes back elsewhere.
     """
-    come_near(turn := take_turn(bucket, per_second=per_second, burst=burst))
+    if together > 1 and _granted.use(bucket):
+        return
+    turn = take_turn(bucket, per_second=per_second / together, burst=max(1, burst // together))
+    come_near(turn)
     turn.come()
+    if together > 1:
+        _granted.add(bucket, together - 1, max(1.0, together / per_second))
 
 
 def take_turn(bucket: str, *, per_second: float, burst: int = 1, late: float | None = None) -> Turn:

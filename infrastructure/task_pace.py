@@ -1,5 +1,6 @@
 """A place in a line that all processes share: given out by the database's clock, waited for by one's own."""
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -57,3 +58,25 @@ class Turn:
             if time.monotonic() - self._at <= self._allowance or not left:
                 return
             self._at = self._take()
+
+
+class Granted:
+    """Turns that this process took together and has not used: they last for a while, for the line has moved on."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._left: dict[str, tuple[int, float]] = {}
+
+    def use(self, bucket: str) -> bool:
+        """Whether one was left."""
+        with self._lock:
+            left, until = self._left.get(bucket, (0, 0.0))
+            if left == 0 or time.monotonic() > until:
+                return False
+            self._left[bucket] = left - 1, until
+            return True
+
+    def add(self, bucket: str, turns: int, lasting: float) -> None:
+        """Turns for the next `lasting` seconds, in place of those that nobody used."""
+        with self._lock:
+            self._left[bucket] = turns, time.monotonic() + lasting

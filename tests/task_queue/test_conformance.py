@@ -2,6 +2,7 @@
 
 import datetime as dt
 import threading
+import time
 
 import pytest
 
@@ -189,6 +190,22 @@ def test_the_pace_is_kept_over_all_callers():
     moments, turns = zip(*(task_queue._store().reserve_turn(bucket, 10, 2) for _ in range(5)), strict=True)
     assert (moments[0], moments[1]) == (turns[0], turns[1])
     assert turns[4] - turns[0] >= 0.299
+
+
+def test_turns_taken_together_cost_one_trip(monkeypatch):
+    bucket, asked, take_turn = f"together {dt.datetime.now(dt.UTC).timestamp()}", [], task_queue.take_turn
+
+    def counted(*given, **named):
+        asked.append(given)
+        return take_turn(*given, **named)
+
+    monkeypatch.setattr(task_queue, "take_turn", counted)
+    began = time.monotonic()
+    for _ in range(10):
+        task_queue.pace(bucket, per_second=0.01, burst=10, together=5)
+    assert len(asked) == 2 and time.monotonic() - began < 30, "the burst was not given"
+    turn = take_turn(bucket, per_second=0.01 / 5, burst=2)
+    assert turn._at - time.monotonic() > 400, "ten turns at a hundred seconds each were not counted"
 
 
 def test_the_figures_tell_what_waits(tried, backend):

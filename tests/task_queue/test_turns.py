@@ -3,7 +3,7 @@
 import pytest
 
 from infrastructure import task_pace
-from infrastructure.task_pace import ServerClock, Turn
+from infrastructure.task_pace import Granted, ServerClock, Turn
 
 
 class Time:
@@ -82,3 +82,10 @@ def test_a_process_that_is_always_late_goes_on_all_the_same(clock):
 
     Turn(take, 0.02, lambda: False).come()
     assert len(taken) == task_pace.MOST_PLACES
+
+
+def test_turns_that_nobody_used_are_gone_after_a_while() -> None:
+    granted = Granted()
+    granted.add("a", 2, lasting=60.0)
+    granted.add("b", 2, lasting=-1.0)
+    assert [granted.use(bucket) for bucket in ("a", "a", "a", "b", "c")] == [True, True, False, False, False]

@@ -107,7 +107,7 @@ def main() -> None:
     parser.add_argument("--latency", type=float, default=0.1)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    server, drive = PostgresServer(), DriveServer(latency=options.latency)
+    server, drive = PostgresServer(durable=True), DriveServer(in_memory=True, latency=options.latency)
     server.start()
     drive.start()
     server.create_database("files")

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,18 @@ ROOT = Path(__file__).parents[2]
 SHARED_DRIVE = "SHARED"
 MY_DRIVE = "root"
 FOLDER = "application/vnd.google-apps.folder"
+MEMORY = Path("/dev/shm")
 
 
 class DriveServer:
-    """The emulator in a process of its own. `options` are those of its command line (latency=0.1, list_lag=2)."""
+    """The emulator in a process of its own. `options` are those of its command line (latency=0.1, list_lag=2).
 
-    def __init__(self, **options: float) -> None:
+    With `in_memory` its files lie there where the machine has such a place: Drive's disk is not the portal's.
+    """
+
+    def __init__(self, *, in_memory: bool = False, **options: float) -> None:
         self.folder = server_folder("drive")
+        self._memory = Path(tempfile.mkdtemp(prefix="drive-", dir=MEMORY)) if in_memory and MEMORY.is_dir() else None
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.credentials_file = self.folder / "service-account.json"
@@ -55,7 +61,7 @@ class DriveServer:
                     *self._options,
                 ],
                 cwd=ROOT,
-                env={**os.environ, "TMPDIR": str(self.folder)},
+                env={**os.environ, "TMPDIR": str(self._memory or self.folder)},
                 stdout=output,
                 stderr=output,
             )
@@ -102,6 +108,8 @@ class DriveServer:
         """It is gone, with its files."""
         end_process(self._process)
         remove_folder(self.folder)
+        if self._memory is not None:
+            remove_folder(self._memory)
 
     def _answers(self) -> bool:
         try:

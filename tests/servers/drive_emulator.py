@@ -386,6 +386,23 @@ class Drive:
             self.wwin.append(t)
 
 
+def multipart_piece(b, start, stop):
+    """(headers, content) of the part that lies there; the content is not copied: it may be the whole file"""
+    if b.startswith(b"\r\n", start):
+        while start < stop and b[start] in b"\r\n":
+            start += 1
+    elif b.startswith(b"\n", start):
+        start += 1
+    # googleapiclient writes LF-only MIME, others CRLF
+    eol = b"\r\n" if b.find(b"\r\n\r\n", start, min(stop, start + 600)) >= 0 else b"\n"
+    end = b.find(eol * 2, start, stop)
+    if end < 0:
+        return b[start:stop].decode("latin1"), b""
+    if b.endswith(eol, end + 2 * len(eol), stop):
+        stop -= len(eol)
+    return b[start:end].decode("latin1"), memoryview(b)[end + 2 * len(eol) : stop]
+
+
 class Conn:
     def __init__(self, d, r, w):
         self.d, self.r, self.w, self.peer = d, r, w, w.get_extra_info("peername")[1]
@@ -845,24 +862,13 @@ class Conn:
                 raise ApiError(400, "badContent", "Unsupported content with type: " + self.h.get("content-type", ""))
             bd = b"--" + mm.group(1).encode()
             i = b.find(bd)
-            parts = []
-            while True:
-                j = b.find(bd, i + len(bd))
-                if j < 0:
-                    break
-                parts.append(b[i + len(bd) : j])
-                i = j
-            if len(parts) != 2:
-                raise ApiError(400, "badRequest", "Malformed multipart body.")
             split = []
-            for part in parts:
-                x = part.lstrip(b"\r\n") if part.startswith(b"\r\n") else part.removeprefix(b"\n")
-                sep = b"\r\n\r\n" if b"\r\n\r\n" in x[:600] else b"\n\n"
-                hh, _, bb = x.partition(sep)
-                eol = b"\r\n" if sep == b"\r\n\r\n" else b"\n"  # googleapiclient writes LF-only MIME, others CRLF
-                bb = bb[: -len(eol)] if bb.endswith(eol) else bb
-                split.append((hh.decode("latin1"), bb))
-            meta = json.loads(split[0][1] or b"{}")
+            while (j := b.find(bd, i + len(bd))) >= 0:
+                split.append(multipart_piece(b, i + len(bd), j))
+                i = j
+            if len(split) != 2:
+                raise ApiError(400, "badRequest", "Malformed multipart body.")
+            meta = json.loads(bytes(split[0][1]) or b"{}")
             media = split[1][1]
             mt = re.search(r"content-type:\s*([^\r\n;]+)", split[1][0], re.I)
             mime = mt.group(1).strip() if mt else None

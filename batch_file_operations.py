@@ -17,6 +17,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ from database_pool import (
 )
 from infrastructure.drive_client import DriveClient
 from infrastructure.drive_store import DriveStore
-from infrastructure.file_acceptance import LARGEST_FILE, Accepted, NothingToDo, Offer, QueueFull, offers_of
+from infrastructure.file_acceptance import LARGEST_FILE, Accepted, NothingToDo, Offer, QueueFull, describe, offers_of
 from infrastructure.file_inspection import Inspectors
 from infrastructure.file_places import archive_place, document_place
 from infrastructure.file_rows import OPEN, FileRows, FolderRows
@@ -100,8 +101,8 @@ class BatchFileManager:
 
     @property
     def tasks_at_once(self) -> int:
-        """Tasks of files: a few more than `max_workers`, so that a connection that comes free finds a file ready."""
-        return self.max_workers + self.max_workers // 4
+        """Tasks of files: more than `max_workers`, so that a free connection finds a file ready."""
+        return self.max_workers + self.max_workers * 2 // 5
 
     def accept(
         self,
@@ -123,11 +124,12 @@ class BatchFileManager:
             raise NothingToDo(f"Choose between 1 and {MOST_FILES} files at a time.")
         batch = batch_id or secrets.token_hex(16)
         is_new = self._is_new(batch, uploaded_by) if batch_id else True
-        with contextlib.ExitStack() as open_files:
+        with contextlib.ExitStack() as open_files, ThreadPoolExecutor(1) as beside:
+            asked = beside.submit(_rows.named, files)  # while the disk is written
             offers = offers_of(files, self.spool, open_files)
             open_files.enter_context(self._accepting)
             self.check_room(sum(offer.file.size for offer in offers), len(offers))
-            _rows.describe(offers)
+            describe(offers, asked.result())
             _rows.notice_repetitions(offers)
             good = [offer for offer in offers if not offer.refusal]
             make_durable(self.spool, [offer.file for offer in good])
@@ -585,9 +587,9 @@ def _now() -> datetime.datetime:
 def _pace(kind: str) -> None:
     """Google takes 3 writes a second from one account in the long run; bursts are forgiven. Chunks are not counted."""
     if kind == "write":
-        pace("drive.write", per_second=settings().drive_writes_per_second, burst=60)
+        pace("drive.write", per_second=settings().drive_writes_per_second, burst=60, together=5)
     elif kind == "read":
-        pace("drive.read", per_second=20, burst=100)
+        pace("drive.read", per_second=20, burst=100, together=5)
 
 
 batch_file_manager = BatchFileManager()

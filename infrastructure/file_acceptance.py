@@ -4,7 +4,7 @@ import contextlib
 import datetime
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,16 @@ class Offer:
     row: Row = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Named:
+    """The records that the files of one call name, by their ids; of members all that their clients have."""
+
+    clients: Mapping[str, Row]
+    members: Sequence[Row]
+    policies: Mapping[int, Row]
+    kinds: Mapping[str, Row]
+
+
 def offers_of(
     files: Sequence[Mapping[str, Any]], spool: Path, open_files: contextlib.ExitStack
 ) -> list[Offer]:
@@ -95,18 +105,18 @@ def offered(wanted: Mapping[str, Any], file: SpooledFile, called: str) -> Offer:
     return offer
 
 
-def describe(
-    offer: Offer,
-    clients: Mapping[str, Row],
-    members: Sequence[Row],
-    policies: Mapping[int, Row],
-    kinds: Mapping[str, Row],
-) -> None:
-    """Gives the offer the row of its document, or the reason why there is none. The records come by their ids."""
+def describe(offers: Iterable[Offer], named: Named) -> None:
+    """Gives each offer the row of its document, or the reason why there is none."""
+    for offer in offers:
+        if not offer.refusal:
+            _describe(offer, named)
+
+
+def _describe(offer: Offer, named: Named) -> None:
     wanted = offer.wanted
-    client = clients.get(str(wanted.get("client_id") or "").strip().upper())
-    policy = policies.get(int(wanted["policy_id"])) if wanted.get("policy_id") else None
-    kind = kinds.get(wanted.get("kind") or "other")
+    client = named.clients.get(str(wanted.get("client_id") or "").strip().upper())
+    policy = named.policies.get(int(wanted["policy_id"])) if wanted.get("policy_id") else None
+    kind = named.kinds.get(wanted.get("kind") or "other")
     if client is None:
         offer.refusal = f"There is no client {str(wanted.get('client_id'))[:40]!r}. Check the client's id."
     elif wanted.get("policy_id") and (policy is None or policy["client_id"] != client["client_id"]):
@@ -114,7 +124,7 @@ def describe(
     elif kind is None:
         offer.refusal = "This type of document does not exist. Choose one of the list."
     else:
-        member = _member(wanted, [row for row in members if row["client_id"] == client["client_id"]], policy)
+        member = _member(wanted, [row for row in named.members if row["client_id"] == client["client_id"]], policy)
         if isinstance(member, str):
             offer.refusal = f"{client['name']} has no member {member!r}. Add the member first, or choose another."
         else:

@@ -1,13 +1,13 @@
 """What the database says about batches, their files, and the folders of a store."""
 
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from infrastructure.changes import Transaction
 from infrastructure.drive_store import KnownFolder
 from infrastructure.errors import Conflict
-from infrastructure.file_acceptance import Offer, describe, same_record
+from infrastructure.file_acceptance import Named, Offer, same_record
 from infrastructure.stores import StoreBusy
 
 Row = dict[str, Any]
@@ -99,25 +99,21 @@ class FileRows:
         ).data
         return found
 
-    def describe(self, offers: Sequence[Offer]) -> None:
-        """Finds client, member and policy of each file with one question each; what is unknown is refused."""
-        ids = {str(offer.wanted.get("client_id") or "").strip().upper() for offer in offers}
+    def named(self, files: Sequence[Mapping[str, Any]]) -> Named:
+        """The clients, members and policies that files are said to belong to, with one question each."""
+        ids = {str(file.get("client_id") or "").strip().upper() for file in files}
         alive: Row = {"client_id_in": sorted(ids), "deleted_at_is": None}
         clients = self._query("clients", columns="client_id, name", filters=alive).data
         members = self._query("members", columns="member_id, client_id, name", filters=alive, order="member_id").data
-        wanted = sorted({int(offer.wanted["policy_id"]) for offer in offers if offer.wanted.get("policy_id")})
+        wanted = sorted({int(file["policy_id"]) for file in files if file.get("policy_id")})
         there: Row = {"policy_id_in": wanted, "deleted_at_is": None}
         columns = "policy_id, client_id, member_id"
         policies = self._query("policies", columns=columns, filters=there).data if wanted else []
         kinds = self._query("document_types", columns="key, name, retention_years").data
-        by_id = (
-            {row["client_id"]: row for row in clients},
-            {row["policy_id"]: row for row in policies},
+        return Named(
+            {row["client_id"]: row for row in clients}, members, {row["policy_id"]: row for row in policies},
             {row["key"]: row for row in kinds},
-        )
-        for offer in offers:
-            if not offer.refusal:
-                describe(offer, by_id[0], members, by_id[1], by_id[2])
+        )  # fmt: skip
 
     def notice_repetitions(self, offers: Sequence[Offer]) -> None:
         """Refuses what is there already for the same record, or twice among these."""

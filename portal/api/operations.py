@@ -45,6 +45,7 @@ class Operation:
     takes: str = JSON
     gives: str = JSON
     watched: bool = False
+    _body_checker: Any = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def statuses(self) -> list[int]:
@@ -63,22 +64,33 @@ class Operation:
         return self.body() if self.body else None
 
     def mistakes_in_body(self, content: Any, components: Mapping[str, Schema]) -> dict[str, str]:
-        """What about the content does not fit the schema, one sentence per field; empty when it fits."""
-        schema = {**(self.body_schema or {}), "components": {"schemas": dict(components)}}
-        return _mistakes(schema, content)
+        """What about the content does not fit the schema, one sentence per field; empty when it fits. `components` are
+        those of the whole description, complete when the first request comes.
+        """
+        if self._body_checker is None:
+            schema = {**(self.body_schema or {}), "components": {"schemas": dict(components)}}
+            object.__setattr__(self, "_body_checker", _checker(schema))
+        return _mistakes(self._body_checker, content)
 
     def mistakes_in_query(self, values: Mapping[str, Any]) -> dict[str, str]:
         """The same for the parameters of the address. A parameter nobody knows would narrow nothing unnoticed."""
-        schema = {"type": "object", "properties": dict(self.query), "additionalProperties": False}
-        return _mistakes(schema, dict(values))
+        return _mistakes(self._query_checker, dict(values))
+
+    @cached_property
+    def _query_checker(self) -> Any:
+        return _checker({"type": "object", "properties": dict(self.query), "additionalProperties": False})
 
 
 # In the order in which they were described: the routes of the API, and what other areas answer under /api/.
 OPERATIONS: list[Operation] = []
 
 
-def _mistakes(schema: Schema, content: Any) -> dict[str, str]:
-    checker = jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
+def _checker(schema: Schema) -> Any:
+    """Made once for each operation: it takes longer than all that it ever checks in a request."""
+    return jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
+
+
+def _mistakes(checker: Any, content: Any) -> dict[str, str]:
     found: dict[str, str] = {}
     for mistake in checker.iter_errors(content):
         found.setdefault("-".join(map(str, mistake.instance_path)), mistake.message[:300])

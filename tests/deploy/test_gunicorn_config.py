@@ -24,7 +24,18 @@ SOURCE = (ROOT / "gunicorn_config.py").read_text()
 TREE = ast.parse(SOURCE)
 # A tiny application in place of the portal: what is measured is the server.
 APPLICATION = """
-import time
+import os, signal, time, traceback
+def stop_the_first_web_process_at_its_birth():
+    if "spawn_worker" not in {frame.name for frame in traceback.extract_stack()}:
+        return   # PostgreSQL is forked too
+    try:
+        with open(os.environ["BORN"], "x") as file:
+            file.write(str(os.getpid()))
+    except FileExistsError:
+        return
+    os.kill(os.getpid(), signal.SIGTERM)
+if "BORN" in os.environ:
+    os.register_at_fork(after_in_child=stop_the_first_web_process_at_its_birth)
 def application(environ, start_response):
     if environ["PATH_INFO"] == "/slow":
         time.sleep(2)
@@ -244,6 +255,13 @@ def test_term_lets_requests_finish_and_takes_the_embedded_database_along(start):
     assert answers == [200] * 10
     assert server.databases() == []
     assert "Traceback" not in server.output.read_text()
+
+
+def test_a_process_that_is_asked_to_stop_while_it_is_forked_stops(start, tmp_path):
+    born = tmp_path / "born"
+    server = start(BORN=str(born), WEB_GRACEFUL_TIMEOUT="60")
+    wait_for(lambda: not psutil.pid_exists(int(born.read_text())), "the end of the first process", seconds=20)
+    assert server.get("/") == 200, "no other took its place"
 
 
 def test_ctrl_c_in_a_terminal_ends_it_at_once_without_noise(start):

@@ -50,7 +50,11 @@ document.addEventListener("htmx:config:request", ({ detail: { ctx } }) => {
   for (const [name, value] of [...ctx.request.body]) if (value === "") ctx.request.body.delete(name)
 })
 
-document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => ctx.target?.setAttribute("aria-busy", "true"))
+// What renews itself is not waited for: each second it would turn pale for a moment, on a slow line for most of it.
+const renewsItself = ({ sourceElement }) => sourceElement.getAttribute("hx-trigger")?.includes("every ")
+document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => {
+  if (!renewsItself(ctx)) ctx.target?.setAttribute("aria-busy", "true")
+})
 document.addEventListener("htmx:finally:request", ({ detail: { ctx } }) => ctx.target?.removeAttribute("aria-busy"))
 document.addEventListener("htmx:error", ({ detail: { ctx } }) => {
   if (ctx) say("The portal could not be reached. Check the connection and try again.", "bad")

@@ -52,7 +52,9 @@ def describe(
 ) -> Document:
     """The whole document. `components` are the schemas that bodies refer to."""
     listed = sorted(operations, key=lambda one: (one.tag, one.path, one.method))
-    shapes = {one.answer.name: one.answer.schema() for one in listed if one.answer}
+    answers = [one.answer for one in listed if one.answer]
+    inner = [shape for answer in answers for _, shape in answer.lists]
+    shapes = {shape.name: shape.schema() for shape in (*answers, *inner)}
     paths: dict[str, Document] = {}
     for one in listed:
         paths.setdefault("/api" + PATH_PARAMETER.sub(r"{\g<name>}", one.path), {})[one.method.lower()] = _operation(one)

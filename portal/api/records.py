@@ -110,8 +110,18 @@ COUNTS = Shape("TodayCounts", "policy_counts", _VIEWS, _VIEWS)
 WHO = Shape(
     "Who", "users", ("user_id", "name", "email", "role"), ("user_id", "name", "email", "role"),
     extra=(("permissions", "array"),))  # fmt: skip
-FOUND = Shape("Found", "users", (), (), extra=tuple(
-    (kind, "array") for kind in ("clients", "members", "policies", "vehicles", "more")))  # fmt: skip
+_FOUND_MEMBER = Shape(
+    "FoundMember", "member_list",
+    ("member_id", "client_id", "client_name", "name", "relation", "phone", "version"),
+    ("member_id", "client_id", "name", "version"))  # fmt: skip
+_FOUND_VEHICLE = Shape(
+    "FoundVehicle", "vehicle_list",
+    ("policy_id", "vehicle_number", "make_model", "client_id", "client_name", "policy_number", "policy_to", "state"),
+    ("policy_id", "client_id", "state"))  # fmt: skip
+FOUND = Shape(
+    "Found", "users", (), (), extra=(("more", {"type": "array", "items": {"type": "string"}}),),
+    lists=(("clients", CLIENT_SUMMARY), ("members", _FOUND_MEMBER), ("policies", POLICY_SUMMARY),
+           ("vehicles", _FOUND_VEHICLE)))  # fmt: skip
 
 
 def master(kind: Kind) -> Shape:

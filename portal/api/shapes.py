@@ -26,7 +26,7 @@ class Shape:
     """One kind of answer: `columns` of a table or view, of which `always` are in every answer and never empty.
 
     `secret` are columns that only some may see, by the permission it takes; `extra` are members that are no columns,
-    with their type or schema.
+    with their type or schema; `lists` are members that hold records of other shapes.
     """
 
     name: str
@@ -35,12 +35,15 @@ class Shape:
     always: tuple[str, ...]
     secret: tuple[tuple[str, str], ...] = ()
     extra: tuple[tuple[str, str | Schema], ...] = ()
+    lists: tuple[tuple[str, "Shape"], ...] = ()
 
     def schema(self) -> Schema:
         """The JSON Schema of one such answer."""
         kinds = default_pool().catalogue().relation(self.relation).columns
         properties = {name: _of_column(kinds[name], name in self.always) for name in self.columns}
         properties |= {name: {"type": kind} if isinstance(kind, str) else kind for name, kind in self.extra}
+        for name, shape in self.lists:
+            properties[name] = {"type": "array", "items": {"$ref": COMPONENTS + shape.name}}
         return {"type": "object", "properties": properties, "required": list(self.always),
                 "additionalProperties": False}  # fmt: skip
 
@@ -49,7 +52,8 @@ class Shape:
         have = set(permissions)
         hidden = {column for column, permission in self.secret if permission not in have}
         names = [*self.columns, *(name for name, _ in self.extra)]
-        return {name: plain(row[name]) for name in names if name in row and name not in hidden}
+        seen = {name: plain(row[name]) for name in names if name in row and name not in hidden}
+        return seen | {name: [shape.seen_by(one, have) for one in row[name]] for name, shape in self.lists}
 
 
 def plain(value: Any) -> Any:

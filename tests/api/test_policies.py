@@ -222,3 +222,20 @@ def test_documents_are_uploaded_read_filed_linked_and_deleted(app, administrator
     assert administrator("GET", path).status_code == 404
     assert app.test_client().get(media).status_code == 404
     assert administrator("POST", f"{path}/restoration", If_Match='"3"').status_code == 200
+
+
+@pytest.mark.parametrize(("who", "sees"), [("accounts", True), ("staff", False), ("reader", False)])
+def test_what_a_search_finds_is_shown_as_everywhere(administrator, program, who, sees):
+    policy = added(administrator, "motor", motor(vehicle_number="MH04KL4417"))
+    found = program(who)("GET", f"/search?q={policy['policy_number']}").json
+    assert [one["policy_id"] for one in found["policies"]] == [policy["policy_id"]]
+    assert ("commission_amount" in found["policies"][0]) is sees
+    family = program(who)("GET", "/search?q=api").json
+    assert {one["client_id"] for kind in ("clients", "members") for one in family[kind]} == {"AP01"}
+    vehicles = program(who)("GET", "/search?q=MH04KL4417&kind=vehicles").json["vehicles"]
+    assert {one["vehicle_number"] for one in vehicles} == {"MH04KL4417"}
+    described = administrator("GET", "/openapi.json").json["components"]["schemas"]
+    for kind, rows in {**found, **family, "vehicles": vehicles}.items():
+        for row in rows if kind != "more" else []:
+            shape = described["Found"]["properties"][kind]["items"]["$ref"].rpartition("/")[2]
+            assert set(row) <= set(described[shape]["properties"]), kind

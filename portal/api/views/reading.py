@@ -7,9 +7,9 @@ from flask import Response, jsonify
 from portal.api import queries as api_queries
 from portal.api.operations import Operation
 from portal.api.records import AUDIT_ENTRY, COUNTS, FOUND, WHO
-from portal.api.shapes import of_query, plain
+from portal.api.shapes import of_query
 from portal.api.views.lists import listed, parameters
-from portal.api.views.routes import Asked, operation, page_of, record
+from portal.api.views.routes import Asked, operation, page_of, record, seen
 from portal.inputs import LARGEST_ID
 from portal.search import service as search
 from portal.search.inputs import SearchInput
@@ -36,8 +36,8 @@ def find(asked: Asked) -> Response:
     wanted = asked.filter(SearchInput)
     kinds = tuple(kind for kind, permission in KINDS.items() if may(permission) and wanted.kind in (None, kind))
     findings = search.find(wanted.q or "", kinds)
-    found = {kind: [_found(row) for row in rows] for kind, rows in findings.rows.items()}
-    return jsonify({**{kind: found.get(kind, []) for kind in KINDS}, "more": sorted(findings.more)})
+    found: Row = {kind: findings.rows.get(kind, []) for kind in KINDS}
+    return jsonify(seen(asked.operation, {**found, "more": sorted(findings.more)}))
 
 
 @operation(Operation(
@@ -68,7 +68,3 @@ def show_audit(asked: Asked, audit_id: int) -> Response:
 def _shown(row: Row) -> Row:
     before, after = words.shown_fields(row, personal=may("audit.personal"), commission=may("commission.read"))
     return {**row, "before": before, "after": after}
-
-
-def _found(row: Row) -> Row:
-    return {name: plain(value) for name, value in row.items() if name != "search"}

@@ -36,6 +36,7 @@ from task_queue import task_queue
 _predecessor = 0  # the master that this one was started by with USR2
 LAST_WRITES = 3.0  # seconds of the graceful timeout kept for writing what became of tasks, before the master kills
 QUICK_END = 2.0  # seconds that running tasks have when somebody wants the portal gone at once
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
 DYING = 5.0  # seconds in which processes that were killed are gone, so that the database may stop
 
 
@@ -45,7 +46,6 @@ def _leave(_number: int, _frame: object) -> None:
 
 # Until gunicorn minds its signals itself: asked to stop while it starts, it takes the embedded database along.
 # HUP reads this file again, in a master that does mind them.
-_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
 for number in (signal.SIGINT, signal.SIGTERM):
     if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
         signal.signal(number, _leave)

@@ -175,7 +175,7 @@ def pace(bucket: str, *, per_second: float, burst: int = 1, together: int = 1) -
     """
     if together > 1 and _granted.use(bucket):
         return
-    turn = take_turn(bucket, per_second=per_second / together, burst=max(1, burst // together))
+    turn = take_turn(bucket, per_second=per_second / together, burst=burst // together)
     come_near(turn)
     turn.come()
     if together > 1:

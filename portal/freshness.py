@@ -7,6 +7,7 @@ word from the one who changed something, so it cannot be missed.
 
 import threading
 from collections.abc import Callable, Hashable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
@@ -22,24 +23,6 @@ MOST_SUBJECTS = 50
 _lock = threading.Lock()
 
 
-@dataclass
-class Question:
-    """The marks, once they were read; or why they could not be."""
-
-    marks: dict[str, int] | None = None
-    problem: DatabaseError | None = None
-
-    def answer(self) -> None:
-        """Reads the marks."""
-        try:
-            rows = execute_query("change_marks", order="subject", limit=MOST_SUBJECTS).data
-            if any(row["rows"] > MOST_ROWS for row in rows):
-                call_function("gather_changes")
-            self.marks = {row["subject"]: row["mark"] for row in rows}
-        except DatabaseError as problem:
-            self.problem = problem
-
-
 class Marks:
     """The marks of one database: one question answers all requests that came before it was asked.
 
@@ -49,18 +32,26 @@ class Marks:
 
     def __init__(self) -> None:
         self._asking = threading.Lock()
-        self._next = Question()
+        self._next: Future[dict[str, int]] = Future()
 
     def latest(self) -> dict[str, int]:
         """The mark of each subject, no older than this call. Raises DatabaseError."""
         question = self._next
         with self._asking:
-            if question.marks is None and question.problem is None:
-                self._next = Question()   # before it is asked: who comes from now on may not have its answer
-                question.answer()
-        if question.marks is None:
-            raise cast(DatabaseError, question.problem)
-        return question.marks
+            if not question.done():
+                self._next = Future()   # before it is asked: who comes from now on may not have its answer
+                try:
+                    question.set_result(_read_marks())
+                except DatabaseError as problem:
+                    question.set_exception(problem)
+        return question.result()
+
+
+def _read_marks() -> dict[str, int]:
+    rows = execute_query("change_marks", order="subject", limit=MOST_SUBJECTS).data
+    if any(row["rows"] > MOST_ROWS for row in rows):
+        call_function("gather_changes")
+    return {row["subject"]: row["mark"] for row in rows}
 
 
 @dataclass

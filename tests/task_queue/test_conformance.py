@@ -187,9 +187,10 @@ def test_whose_lease_ran_out_may_no_longer_say_what_became_of_it(tried, backend)
 
 def test_the_pace_is_kept_over_all_callers():
     bucket = f"tests {dt.datetime.now(dt.UTC).timestamp()}"
+    began, _ = task_queue._store().reserve_turn(f"before {bucket}", 10, 2)   # the first moment is shown a little late
     moments, turns = zip(*(task_queue._store().reserve_turn(bucket, 10, 2) for _ in range(5)), strict=True)
     assert (moments[0], moments[1]) == (turns[0], turns[1])
-    assert turns[4] - turns[0] >= 0.2, "the first moment may be shown late, the line moves on from when it was asked"
+    assert turns[4] - began >= 0.299
 
 
 def test_turns_taken_together_cost_one_trip(monkeypatch):

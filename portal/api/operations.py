@@ -45,7 +45,6 @@ class Operation:
     takes: str = JSON
     gives: str = JSON
     watched: bool = False
-    _body_checker: Any = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def statuses(self) -> list[int]:
@@ -63,18 +62,17 @@ class Operation:
         """The schema of the body, made once; None where nothing is sent."""
         return self.body() if self.body else None
 
-    def mistakes_in_body(self, content: Any, components: Mapping[str, Schema]) -> dict[str, str]:
-        """What about the content does not fit the schema, one sentence per field; empty when it fits. `components` are
-        those of the whole description, complete when the first request comes.
-        """
-        if self._body_checker is None:
-            schema = {**(self.body_schema or {}), "components": {"schemas": dict(components)}}
-            object.__setattr__(self, "_body_checker", _checker(schema))
+    def mistakes_in_body(self, content: Any) -> dict[str, str]:
+        """What about the content does not fit the schema, one sentence per field; empty when it fits."""
         return _mistakes(self._body_checker, content)
 
     def mistakes_in_query(self, values: Mapping[str, Any]) -> dict[str, str]:
         """The same for the parameters of the address. A parameter nobody knows would narrow nothing unnoticed."""
         return _mistakes(self._query_checker, dict(values))
+
+    @cached_property
+    def _body_checker(self) -> Any:
+        return _checker({**(self.body_schema or {}), "components": {"schemas": BODY_PARTS}})
 
     @cached_property
     def _query_checker(self) -> Any:
@@ -83,6 +81,8 @@ class Operation:
 
 # In the order in which they were described: the routes of the API, and what other areas answer under /api/.
 OPERATIONS: list[Operation] = []
+# The schemas that bodies refer to, by name: complete once the areas are imported.
+BODY_PARTS: dict[str, Schema] = {}
 
 
 def _checker(schema: Schema) -> Any:

@@ -6,13 +6,13 @@ from typing import Any
 from flask import Response, current_app, jsonify
 
 from portal.api.description import describe
-from portal.api.operations import OPERATIONS
+from portal.api.operations import BODY_PARTS, OPERATIONS
 from portal.api.shapes import inner_forms
-from portal.api.views.routes import COMPONENTS, blueprint
+from portal.api.views.routes import blueprint
 from portal.policies.inputs import HealthInput
 from portal.web import render, signed_in
 
-COMPONENTS.update(inner_forms(HealthInput))
+BODY_PARTS.update(inner_forms(HealthInput))
 
 
 @blueprint.get("/openapi.json")
@@ -33,7 +33,7 @@ def docs() -> Response:
 @cache
 def _document(address: str) -> dict[str, Any]:
     name = current_app.jinja_env.globals["portal_name"]
-    return describe(OPERATIONS, COMPONENTS, portal_name=str(name), address=address)
+    return describe(OPERATIONS, BODY_PARTS, portal_name=str(name), address=address)
 
 
 def _groups(document: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:

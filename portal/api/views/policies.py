@@ -7,10 +7,9 @@ from typing import Any, TypeVar
 from flask import Response
 
 from database_pool import Duplicate, Transaction
-from portal.api.operations import Operation
+from portal.api.operations import BODY_PARTS, Operation
 from portal.api.records import POLICY, POLICY_SUMMARY
 from portal.api.shapes import COMPONENTS, Schema, of_form
-from portal.api.views import routes
 from portal.api.views.lists import listed, parameters
 from portal.api.views.routes import (
     Asked,
@@ -238,4 +237,4 @@ def _naming_the_rival(data: PolicyInput, write: Callable[[], Answer]) -> Answer:
 
 for _line in FORMS:
     _register_adding(_line)
-    routes.COMPONENTS[f"{_line.capitalize()}Policy"] = _body_of(_line, PENDING)
+    BODY_PARTS[f"{_line.capitalize()}Policy"] = _body_of(_line, PENDING)

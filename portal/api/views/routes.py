@@ -24,7 +24,6 @@ Id = TypeVar("Id", int, str)
 View = Callable[..., Response]
 
 blueprint = Blueprint("api", __name__, url_prefix="/api")
-COMPONENTS: dict[str, Schema] = {}
 
 PROBLEM = "application/problem+json"
 PERSONAL = frozenset({"Clients", "Policies", "Documents", "Search", "Audit"})   # tags whose answers are about persons
@@ -223,7 +222,7 @@ def _read_body(described: Operation) -> Row:
     request.max_content_length = LARGEST_BODY
     try:
         content = json.loads(request.get_data(), parse_constant=_no_number, object_pairs_hook=_object)
-        mistakes = described.mistakes_in_body(content, COMPONENTS)
+        mistakes = described.mistakes_in_body(content)
     except _NamedTwice as twice:
         refuse(400, f"The body names {twice} twice. Give each field once.")
     except (ValueError, RecursionError):

@@ -44,15 +44,15 @@ from infrastructure.errors import (
 )
 from infrastructure.migrations import MigrationFailed, apply_migrations, missing_migrations
 from infrastructure.postgres_backend import PostgresBackend
-from infrastructure.selection import Selection, json_ready, read_columns, read_filters, read_order
+from infrastructure.selection import Question, Selection, json_ready, read_columns, read_filters, read_order
 
 __all__ = [
     "Aborted", "BusinessRule", "Change", "Conflict", "DatabaseError", "DatabasePool", "DumpFailed", "Duplicate",
     "InvalidData",
-    "InvalidQuery", "MigrationFailed", "NotAllowed", "OutcomeUnknown", "PoolExhausted", "ReferenceMissing",
-    "Result", "TookTooLong", "Transaction", "Unavailable", "call_function", "close_database",
-    "database_statistics", "default_pool", "execute_query", "migrate", "new_id", "new_ids", "start_database",
-    "stop_database", "transaction", "use_pool",
+    "InvalidQuery", "MigrationFailed", "NotAllowed", "OutcomeUnknown", "PoolExhausted", "Question",
+    "ReferenceMissing", "Result", "TookTooLong", "Transaction", "Unavailable", "call_function", "close_database",
+    "database_statistics", "default_pool", "execute_queries", "execute_query", "migrate", "new_id", "new_ids",
+    "start_database", "stop_database", "transaction", "use_pool",
 ]  # fmt: skip
 
 logger = logging.getLogger(__name__)
@@ -85,6 +85,7 @@ class Backend(Protocol):
 
     def describe(self, deadline: float) -> dict[str, Any]: ...
     def select(self, selection: Selection, deadline: float) -> tuple[list[Row], int | None]: ...
+    def select_together(self, selections: Sequence[Selection], deadline: float) -> list[list[Row]]: ...
     def call(self, function: Function, parameters: dict[str, Any], catalogue: Catalogue, deadline: float) -> Any: ...
     def apply(self, changes: str, key: str | None, deadline: float) -> list[list[Row]]: ...
     def statistics(self) -> PoolStatistics: ...
@@ -144,6 +145,16 @@ class DatabasePool:
         if operation == "select":
             return self._select(table, columns, filters, order, limit, offset, count, may_lag)
         return self._write(table, operation, filters, data, on_conflict)
+
+    def execute_queries(self, questions: Sequence[Question]) -> list[list[Row]]:
+        """The rows of several questions, asked in one trip where the backend can. Raises like `execute_query`."""
+        def check(catalogue: Catalogue) -> list[Selection]:
+            return [_read_question(catalogue, *question) for question in questions]
+
+        if not questions:
+            return []
+        selections = self._known(check)
+        return self._attempt(lambda backend, deadline: backend.select_together(selections, deadline), True)
 
     def call_function(self, name: str, parameters: Mapping[str, Any] | None = None, *, read_only: bool = False) -> Any:
         """Calls a function of the schema. `read_only` promises that it changes nothing, so that it may be repeated."""
@@ -276,17 +287,8 @@ class DatabasePool:
         count: bool,
         may_lag: bool,
     ) -> Result:
-        if any(number is not None and (type(number) is not int or number < 0) for number in (limit, offset)):
-            raise InvalidQuery("limit and offset are whole numbers, 0 or more")
-
-        def check(catalogue: Catalogue) -> Selection:
-            relation = catalogue.relation(table)
-            return Selection(
-                relation, read_columns(relation, columns), read_filters(relation, filters), read_order(relation, order),
-                limit, offset or 0, count,
-            )  # fmt: skip
-
-        selection = self._known(check)
+        selection = self._known(
+            lambda catalogue: _read_question(catalogue, table, columns, filters, order, limit, offset or 0, count))
         if limit == 0 and not count:
             return Result([])
         return Result(*self._attempt(lambda backend, deadline: backend.select(selection, deadline), True, may_lag))
@@ -454,6 +456,24 @@ class DatabasePool:
             )
 
 
+def _read_question(
+    catalogue: Catalogue,
+    table: str,
+    columns: str | Sequence[str],
+    filters: Mapping[str, Any] | None,
+    order: str | Sequence[str] | None,
+    limit: int | None,
+    offset: int = 0,
+    counted: bool = False,
+) -> Selection:
+    """A question with its names checked. Raises InvalidQuery."""
+    if any(number is not None and (type(number) is not int or number < 0) for number in (limit, offset)):
+        raise InvalidQuery("limit and offset are whole numbers, 0 or more")
+    relation = catalogue.relation(table)
+    return Selection(relation, read_columns(relation, columns), read_filters(relation, filters),
+                     read_order(relation, order), limit, offset, counted)
+
+
 _default = DatabasePool()
 
 
@@ -472,6 +492,11 @@ def use_pool(pool: DatabasePool) -> DatabasePool:
 def execute_query(table: str, operation: str = "select", **options: Any) -> Result:
     """DatabasePool.execute_query on the default pool."""
     return _default.execute_query(table, operation, **options)
+
+
+def execute_queries(questions: Sequence[Question]) -> list[list[Row]]:
+    """DatabasePool.execute_queries on the default pool."""
+    return _default.execute_queries(questions)
 
 
 def call_function(name: str, parameters: Mapping[str, Any] | None = None, *, read_only: bool = False) -> Any:

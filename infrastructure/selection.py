@@ -39,6 +39,16 @@ class Ordering(NamedTuple):
     nulls_first: bool | None = None
 
 
+class Question(NamedTuple):
+    """One of several questions that are asked in one trip; names and values as for `DatabasePool.execute_query`."""
+
+    table: str
+    columns: str | Sequence[str] = "*"
+    filters: Mapping[str, Any] | None = None
+    order: str | Sequence[str] | None = None
+    limit: int | None = None
+
+
 class Selection(NamedTuple):
     """A checked question: everything names what exists, nothing is SQL yet."""
 

@@ -6,7 +6,7 @@ as failed that had been stored. One shared HTTP/1.1 client spends more time sear
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
@@ -101,6 +101,10 @@ class SupabaseBackend:
             total = self._page(selection, 1, 0, True, deadline)[1]
         row_from_json = selection.relation.row_from_json
         return [row_from_json(row) for row in rows], total if selection.counted else None
+
+    def select_together(self, selections: Sequence[Selection], deadline: float) -> list[list[Row]]:
+        """The rows of each, one after another: PostgREST answers one question at a time."""
+        return [self.select(selection, deadline)[0] for selection in selections]
 
     def call(self, function: Function, parameters: dict[str, Any], catalogue: Catalogue, deadline: float) -> Any:
         """What the function answers: rows, a row, or a value."""

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
-from database_pool import execute_query
+from database_pool import Question, execute_queries, execute_query
 from portal import sealing
 from portal.clients.inputs import ClientFilter
+from portal.formats import today
 from portal.freshness import Fresh
 from portal.inputs import search_query
 from portal.lists.queries import MOST_AT_ONCE
@@ -24,14 +24,16 @@ SORTS = (
     Sort("due", "next_due", "client_id", kind="date", nullable=True),
     Sort("added", "created_at", "client_id", kind="time", descending=True),
 )
-SUBJECTS = ("clients", "policies", "masters")   # what the list is made from
+SUBJECTS = ("listed", "policies", "masters")   # what the list is made from
+HOUSEHOLD = ("clients", "policies", "masters", "colleagues")
 MOST_CHOICES = 1000
 MOST_POLICIES = 200
 MOST_MEMBERS = 500
-LISTED = (
+SHOWN = (
     "client_id, client_type, name, name_key, phone, email, city, group_name, agent_name, whatsapp_opt_in, "
-    "created_at, deleted_at, version, members, live_policies, gross_premium, next_due"
+    "created_at, deleted_at, members, live_policies, gross_premium, next_due"
 )
+LISTED = f"{SHOWN}, version"   # whoever goes on from a row to change it says which one was seen
 MEMBER = ", ".join(("member_id, client_id, name, relation, gender, phone, nominee, version, deleted_at",
                     *sealing.sealed_columns("members")))
 NOTHING: dict[str, Any] = {"client_id_eq": ""}
@@ -45,14 +47,25 @@ class Choices:
     groups: list[str]
 
 
+@dataclass(frozen=True)
+class Household:
+    """A client with its members, removed ones too, and today's covers: one row for each member and open term, the one
+    that ends first first.
+    """
+
+    client: Row
+    members: list[Row]
+    covers: list[Row]
+
+
 def page_of_clients(wanted: Listing, narrowed: ClientFilter) -> Page:
     """One page of the clients that match, without those in the trash (or those alone)."""
     return read_page("client_list", wanted, filters=filters_of(narrowed), columns=LISTED)
 
 
 def first_clients(wanted: Listing, narrowed: ClientFilter, fresh: Fresh) -> Page:
-    """The same; the first page is kept while nothing of it changes."""
-    return keep_page("client_list", wanted, filters=filters_of(narrowed), columns=LISTED, total=None, subjects=SUBJECTS,
+    """The same without versions; the first page is kept while nothing of it changes."""
+    return keep_page("client_list", wanted, filters=filters_of(narrowed), columns=SHOWN, total=None, subjects=SUBJECTS,
                      fresh=fresh)
 
 
@@ -100,7 +113,7 @@ def filters_of(narrowed: ClientFilter) -> dict[str, Any]:
 
 def choices(fresh: Fresh) -> Choices:
     """The cities and groups that living clients have."""
-    return fresh.value("clients", "choices", _choices)
+    return fresh.value("listed", "choices", _choices)
 
 
 def _choices() -> Choices:
@@ -111,25 +124,36 @@ def _choices() -> Choices:
     )
 
 
-def client(client_id: str, fresh: Fresh | None = None) -> Row | None:
-    """One client with agent and totals, in the trash or not; None when there is none. With `fresh` read again only
-    after something changed; what is stored sealed is opened each time and never kept.
+def client(client_id: str) -> Row | None:
+    """One client with agent and totals, in the trash or not; None when there is none."""
+    rows = execute_query("client_page", filters={"client_id_eq": client_id}, limit=1).data
+    return sealing.opened(rows[0]) if rows else None
+
+
+def members_of(client_id: str) -> list[Row]:
+    """The members of a client in the order they were added, removed ones too."""
+    [members] = execute_queries([_members(client_id)])
+    return sealing.all_opened(members)
+
+
+def household_of(client_id: str, fresh: Fresh) -> Household | None:
+    """One client as `client`, with members and covers, in one trip and read again only after something changed; None
+    when there is none. What is stored sealed is opened each time and never kept.
     """
-    def read() -> Row | None:
-        rows = execute_query("client_page", filters={"client_id_eq": client_id}, limit=1).data
-        return rows[0] if rows else None
+    def read() -> list[list[Row]]:
+        of_client = {"client_id_eq": client_id}
+        return execute_queries([
+            Question("client_page", filters=of_client, limit=1), _members(client_id),
+            Question("family_cover", filters=of_client, order="due_on, policy_id", limit=MOST_POLICIES)])
 
-    row = fresh.value((*SUBJECTS, "colleagues"), ("client", client_id), read) if fresh else read()
-    return sealing.opened(row) if row else None
+    clients, members, covers = fresh.value(HOUSEHOLD, ("household", client_id, today()), read)
+    if not clients:
+        return None
+    return Household(sealing.opened(clients[0]), sealing.all_opened(members), covers)
 
 
-def members_of(client_id: str, fresh: Fresh | None = None) -> list[Row]:
-    """The members of a client in the order they were added, removed ones too; `fresh` as for `client`."""
-    def read() -> list[Row]:
-        filters = {"client_id_eq": client_id}
-        return execute_query("members", columns=MEMBER, filters=filters, order="member_id", limit=MOST_MEMBERS).data
-
-    return sealing.all_opened(fresh.value("clients", ("members", client_id), read) if fresh else read())
+def _members(client_id: str) -> Question:
+    return Question("members", MEMBER, {"client_id_eq": client_id}, "member_id", MOST_MEMBERS)
 
 
 def member(client_id: str, member_id: int) -> Row | None:
@@ -152,16 +176,6 @@ def policies_of(client_id: str) -> list[Row]:
         order="policy_to desc, policy_id desc",
         limit=MOST_POLICIES,
     ).data
-
-
-def covers_of(client_id: str, day: date, fresh: Fresh) -> list[Row]:
-    """What covers whom of a client on a day: one row for each member and open term, the one that ends first first."""
-    def read() -> list[Row]:
-        return execute_query(
-            "family_cover", filters={"client_id_eq": client_id}, order="due_on, policy_id", limit=MOST_POLICIES
-        ).data
-
-    return fresh.value(("policies", "masters"), ("covers", client_id, day), read)
 
 
 def has_open_policies(client_id: str) -> bool:

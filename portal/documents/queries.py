@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from database_pool import execute_query
+from database_pool import Question, execute_queries, execute_query
 from portal.documents.inputs import DocumentFilter, GapFilter
 from portal.formats import today
 from portal.inputs import LARGEST_ID
@@ -92,12 +92,20 @@ def present_documents(narrowed: Row, *, limit: int) -> list[Row]:
 
 def documents_of_client(client_id: str, *, kind: str | None = None, limit: int = MOST) -> list[Row]:
     """The present documents of a client, those of its policies too, the latest first."""
-    return _present({"client_id_eq": client_id}, kind, limit)
+    [rows] = execute_queries([question({"client_id_eq": client_id}, kind=kind, limit=limit)])
+    return rows
 
 
 def documents_of_policy(policy_id: int, *, kind: str | None = None, limit: int = MOST) -> list[Row]:
     """The present documents of one policy term, the latest first."""
-    return _present({"policy_id_eq": policy_id}, kind, limit)
+    [rows] = execute_queries([question({"policy_id_eq": policy_id}, kind=kind, limit=limit)])
+    return rows
+
+
+def question(filters: Row, *, kind: str | None = None, limit: int = MOST) -> Question:
+    """The question for present documents, the latest first."""
+    wanted: Row = {**filters, "deleted_at_is": None, "state_in": PRESENT, **({"kind_eq": kind} if kind else {})}
+    return Question("document_list", filters=wanted, order="created_at desc, document_id desc", limit=limit)
 
 
 def kinds(*, active_only: bool = True) -> list[Row]:
@@ -125,11 +133,6 @@ def fetches_of(document_id: int, *, limit: int = 20) -> list[Row]:
     return execute_query(
         "media_fetches", filters={"document_id_eq": document_id}, order="fetch_id desc", limit=limit
     ).data
-
-
-def _present(filters: Row, kind: str | None, limit: int) -> list[Row]:
-    wanted: Row = {**filters, "deleted_at_is": None, "state_in": PRESENT, **({"kind_eq": kind} if kind else {})}
-    return execute_query("document_list", filters=wanted, order="created_at desc, document_id desc", limit=limit).data
 
 
 def _gap_filters(narrowed: GapFilter) -> Row:

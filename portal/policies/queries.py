@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
-from database_pool import call_function, execute_query
+from database_pool import Question, call_function, execute_queries, execute_query
 from portal import sealing
 from portal.formats import midnight
 from portal.freshness import Fresh
@@ -276,24 +276,57 @@ def is_there(policy_id: int) -> bool:
     return bool(execute_query("policies", columns="policy_id", filters=filters, limit=1).data)
 
 
-def details(policy_id: int, line: str) -> Row:
-    """What the line adds to a policy, for health with its `persons`; empty where nothing was entered."""
+@dataclass(frozen=True)
+class Parts:
+    """What a policy's page shows besides its chain: `details` of its line as `in_full` has them, endorsements and
+    payments oldest first, its latest changes newest first, and papers.
+    """
+
+    details: Row
+    ledger: list[Row]
+    activity: list[Row]
+    papers: list[Row]
+
+
+def parts_of(policy: Row, papers: Question) -> Parts:
+    """The parts of a policy's page, in one trip; `papers` is the question for its documents."""
+    policy_id, line = policy["policy_id"], policy["line"]
+    trail = Question("audit_trail", filters={"record_type_eq": "policy", "record_id_eq": str(policy_id)},
+                     order="audit_id desc", limit=TRAIL)
+    questions = [_ledger(policy_id), trail, papers, *_details(policy_id, line)]
+    ledger, activity, documents, *details = execute_queries(questions)
+    return Parts(_read_details(line, details), ledger, activity, documents)
+
+
+def _details(policy_id: int, line: str) -> list[Question]:
+    """The question for what the line adds to a policy; none for a line that adds nothing."""
     if line not in DETAILS:
-        return {}
+        return []
     table, columns = DETAILS[line]
+    filters = {"policy_id_eq": policy_id}
+    if line == "health":
+        return [Question("health_cover", filters=filters, order="insured_person_id", limit=MOST_PERSONS)]
+    return [Question(table, columns, filters, limit=1)]
+
+
+def _read_details(line: str, answers: list[list[Row]]) -> Row:
+    """What the line adds, for health with its `persons`; empty where nothing was entered."""
+    if not answers:
+        return {}
+    [rows] = answers
     if line != "health":
-        rows = execute_query(table, columns=columns, filters={"policy_id_eq": policy_id}, limit=1).data
         return rows[0] if rows else {}
-    rows = sealing.all_opened(execute_query(
-        "health_cover", filters={"policy_id_eq": policy_id}, order="insured_person_id", limit=MOST_PERSONS).data)
-    cover = {name: rows[0][name] for name in columns} if rows else {}
+    rows = sealing.all_opened(rows)
+    cover = {name: rows[0][name] for name in DETAILS[line][1]} if rows else {}
     return {**cover, "persons": [row for row in rows if row["insured_person_id"] is not None]}
 
 
 def in_full(policy_id: int) -> Row | None:
     """One term and the details of its line as one flat record; None when there is none."""
     found = policy(policy_id)
-    return {**found, **details(policy_id, found["line"])} if found else None
+    if found is None:
+        return None
+    return {**found, **_read_details(found["line"], execute_queries(_details(policy_id, found["line"])))}
 
 
 def as_entered(record: Mapping[str, Any]) -> Row:
@@ -316,9 +349,13 @@ def chain(policy_id: int) -> list[Row]:
 
 def ledger(policy_id: int) -> list[Row]:
     """Endorsements and payments of a term, oldest first; what was taken back is left out."""
-    return execute_query(
-        "policy_ledger", filters={"policy_id_eq": policy_id}, order="on_day, entry, entry_id", limit=MOST_ENTRIES
-    ).data
+    [entries] = execute_queries([_ledger(policy_id)])
+    return entries
+
+
+def _ledger(policy_id: int) -> Question:
+    return Question("policy_ledger", filters={"policy_id_eq": policy_id}, order="on_day, entry, entry_id",
+                    limit=MOST_ENTRIES)
 
 
 def endorsements_of(policy_id: int) -> list[Row]:
@@ -331,16 +368,6 @@ def payments_of(policy_id: int) -> list[Row]:
     """The payments of a term, oldest first, without those that were taken back."""
     filters: Row = {"policy_id_eq": policy_id, "removed_at_is": None}
     return execute_query("payments", filters=filters, order="paid_on, payment_id", limit=MOST_ENTRIES).data
-
-
-def activity(policy_id: int) -> list[Row]:
-    """The latest changes of a policy, newest first."""
-    return execute_query(
-        "audit_trail",
-        filters={"record_type_eq": "policy", "record_id_eq": str(policy_id)},
-        order="audit_id desc",
-        limit=TRAIL,
-    ).data
 
 
 def same_number(insurer_id: int, number_key: str, policy_from: date) -> Row | None:

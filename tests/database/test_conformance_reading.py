@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from database_pool import InvalidData, execute_query
+from database_pool import InvalidData, InvalidQuery, Question, execute_queries, execute_query
 from tests.database.conftest import Backend
 
 # Names that mean something to SQL, to PostgREST's filters, to JSON, or to a careless template.
@@ -115,6 +115,31 @@ def ids(filters, table="clients", column="client_id", **asked):
 )
 def test_a_filter_finds_the_rows_it_describes_and_no_others(backend, filters, expected):
     assert ids(filters) == expected
+
+
+def test_several_questions_in_one_trip_answer_what_each_alone_does():
+    questions = [
+        Question("clients", filters={"client_id_like": "RM%"}, order="client_id desc", limit=3),
+        Question("policies", filters={"policy_id_in": [1, 2], "state_is": None}),
+        Question("policies", filters={"or": [{"policy_id_eq": 1}, {"gross_premium_eq": Decimal("99.95")}]},
+                 order=["policy_id"]),
+        Question("clients", ("name", "client_id"), {"client_id_eq": "AW09"}, limit=1),
+        Question("change_marks", order="subject"),   # has a column "rows"
+    ]
+    alone = [
+        execute_query(one.table, columns=one.columns, filters=one.filters, order=one.order, limit=one.limit).data
+        for one in questions
+    ]
+    assert execute_queries(questions) == alone
+    assert [len(rows) for rows in alone[:4]] == [3, 0, 2, 1]
+    assert execute_queries([]) == []
+
+
+def test_a_wrong_name_in_one_of_several_questions_is_told():
+    with pytest.raises(InvalidQuery, match="no column 'nam' in clients; did you mean 'name'"):
+        execute_queries([Question("policies", limit=1), Question("clients", columns="nam")])
+    with pytest.raises(InvalidQuery, match="limit"):
+        execute_queries([Question("clients", limit=-1)])
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import Response, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
@@ -26,7 +26,6 @@ from portal.clients.views.routes import blueprint
 from portal.clients.words import CLIENT_LABELS, MEMBER_LABELS, told
 from portal.errors import Refused
 from portal.formats import show_phone, today
-from portal.freshness import Fresh
 from portal.inputs import LARGEST_ID
 from portal.settings.queries import masters
 from portal.staff.queries import colleague
@@ -48,6 +47,7 @@ from portal.web import (
 )
 
 Row = dict[str, Any]
+Found = TypeVar("Found")
 
 IN_THE_TRASH = "A colleague moved this client to the trash meanwhile. Restore it in another tab, then save here again."
 
@@ -87,12 +87,10 @@ def add() -> Response | BaseResponse:
 @shows("page", "client", "client_id")
 def show(client_id: str) -> Response:
     """One client with its members and who of them is covered by what."""
-    answers = fresh()
-    client = _client(client_id, answers)
-    members = queries.members_of(client["client_id"], answers)
-    covers = queries.covers_of(client["client_id"], today(), answers) if may("policies.read") else []
-    family = family_of(client, members, covers, today())
-    return _page(client, "family", members=members, family=family, languages=LANGUAGES)
+    found = _found(client_id, lambda wanted: queries.household_of(wanted, fresh()))
+    covers = found.covers if may("policies.read") else []
+    family = family_of(found.client, found.members, covers, today())
+    return _page(found.client, "family", members=found.members, family=family, languages=LANGUAGES)
 
 
 @blueprint.get("/<client_id>/policies")
@@ -277,11 +275,15 @@ def restore_member(client_id: str, member_id: int) -> BaseResponse:
     return redirect_to("clients.show", client_id=client["client_id"], _anchor="members")
 
 
-def _client(client_id: str, answers: Fresh | None = None) -> Row:
+def _client(client_id: str) -> Row:
     """The client of the address, whatever its case; 404 with a sentence when there is none."""
+    return _found(client_id, queries.client)
+
+
+def _found(client_id: str, find: Callable[[str], Found | None]) -> Found:
     wanted = client_id.strip().upper()
-    client = queries.client(wanted, answers) if len(wanted) <= 20 else None
-    return client or not_found("There is no client with this id. Search by name, phone or policy number.")
+    found = find(wanted) if len(wanted) <= 20 else None
+    return found or not_found("There is no client with this id. Search by name, phone or policy number.")
 
 
 def _member(client: Row, member_id: int) -> Row:

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Response
 
+from database_pool import Question
 from portal.documents import queries as documents
 from portal.documents import service as papers
 from portal.formats import office_date, today
@@ -28,10 +29,9 @@ ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 def page(policy_id: int) -> Response:
     """One term: where it stands in its chain, what it costs and why, what it covers, who changed it."""
     policy, chain = any_chain(policy_id)
-    details = queries.details(policy_id, policy["line"])
-    kept, awaited = _papers(policy)
-    ledger = queries.ledger(policy_id)
-    parts = calculate(
+    parts = queries.parts_of(policy, _papers_question(policy))
+    kept, awaited = _papers(policy, parts.papers)
+    premium = calculate(
         policy["net_premium"],
         policy["addon_premium"],
         policy["tp_premium"],
@@ -42,16 +42,16 @@ def page(policy_id: int) -> Response:
         "policies/page.html",
         policy=policy,
         today=today(),
-        parts=parts,
-        round_off=policy["gross_premium"] - parts.gross + parts.round_off,
-        details=details,
+        parts=premium,
+        round_off=policy["gross_premium"] - premium.gross + premium.round_off,
+        details=parts.details,
         terms=chain,
-        ledger=ledger,
-        account=account(policy, ledger),
+        ledger=parts.ledger,
+        account=account(policy, parts.ledger),
         tds=deducted(policy["commission_amount"], policy["tds_rate"] or ZERO, ZERO),
         place=chain.index(policy),
-        clock=clock(policy, details, rule_on_page(policy), today()),
-        activity=[{**entry, "changes": _changes(entry, policy["line"])} for entry in queries.activity(policy_id)],
+        clock=clock(policy, parts.details, rule_on_page(policy), today()),
+        activity=[{**entry, "changes": _changes(entry, policy["line"])} for entry in parts.activity],
         words=words,
         documents=kept if may("documents.read") else None,
         papers=awaited,
@@ -59,12 +59,19 @@ def page(policy_id: int) -> Response:
     )
 
 
-def _papers(policy: dict[str, Any]) -> tuple[list[dict[str, Any]], list[tuple[str, bool]]]:
-    """The documents of a term, and of one that waits for papers which of them are there: in one question."""
+def _papers_question(policy: dict[str, Any]) -> Question:
+    """Which documents are looked at: a term's own, and while it waits for papers all of its client's."""
+    if policy["state"] == "pending":
+        return documents.question({"client_id_eq": policy["client_id"]})
+    return documents.question({"policy_id_eq": policy["policy_id"]}, limit=MOST_DOCUMENTS)
+
+
+def _papers(
+    policy: dict[str, Any], found: list[dict[str, Any]]
+) -> tuple[list[dict[str, Any]], list[tuple[str, bool]]]:
+    """The documents of a term, and of one that waits for papers which of them are there."""
     if policy["state"] != "pending":
-        found = documents.documents_of_policy(policy["policy_id"], limit=MOST_DOCUMENTS)
         return found, []
-    found = documents.documents_of_client(policy["client_id"])
     own = [row for row in found if row["policy_id"] == policy["policy_id"]]
     return own[:MOST_DOCUMENTS], papers.checklist(policy, found)
 

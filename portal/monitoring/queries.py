@@ -6,13 +6,14 @@ from typing import Any
 from cache_manager import cache_manager
 from database_pool import DatabaseError, call_function, execute_query
 from portal.formats import now
+from portal.freshness import Fresh
 from portal.monitoring.inputs import USUAL, AlertsInput
 from portal.settings.queries import setting
 
 Row = dict[str, Any]
 SETTING = "alerts"
 GROUP = "monitoring"
-REMEMBERED = 30.0   # seconds that open alerts and thresholds are believed without asking
+REMEMBERED = 30.0   # seconds that thresholds are believed without asking
 RECENT = timedelta(minutes=5)
 MOST_SAMPLES = 180
 MOST_ALERTS = 200
@@ -33,13 +34,13 @@ def thresholds() -> AlertsInput:
     return AlertsInput.model_validate(stored["value"]) if stored else USUAL
 
 
-def shown_alerts() -> list[Row]:
-    """The open alerts as every administrator's page shows them: at most some seconds old, mostly without a question.
+def shown_alerts(fresh: Fresh) -> list[Row]:
+    """The open alerts as every administrator's page shows them, mostly without a question.
 
     Nothing while the database does not answer: the page of that failure must not fail for it.
     """
     try:
-        return cache_manager.remember("monitoring:alerts", open_alerts, REMEMBERED, group=GROUP)
+        return fresh.value("alerts", "open", open_alerts)
     except DatabaseError:
         return []
 

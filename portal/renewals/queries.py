@@ -23,7 +23,7 @@ SORTS = (
     Sort("due", "due_on", "policy_id", "date", "whole"),
     Sort("gross", "gross_premium", "policy_id", "number", "whole", descending=True),
 )
-SUBJECTS = ("policies", "clients", "masters", "renewals", "colleagues")   # what the list is made from
+SUBJECTS = ("policies", "listed", "names", "masters", "renewals", "colleagues")   # what the list is made from
 NOTHING: dict[str, Any] = {"policy_id_eq": 0}
 
 

@@ -17,6 +17,8 @@ def policy(clerk, book):
 CHANGES = [
     ("clients", "client_id", "client", {"name": "Renamed Client"}, [LIST, CLIENTS, CLIENT]),
     ("clients", "client_id", "client", {"city": "Renamed City"}, [CLIENTS, CLIENT]),
+    ("clients", "client_id", "client", {"address": "12 Renamed Street"}, [CLIENT]),
+    ("clients", "client_id", "client", {"email": "renamed@example.in"}, [CLIENT]),
     ("members", "member_id", "head", {"name": "Renamed Head"}, [CLIENT]),
     ("members", "member_id", "spouse", {"name": "Renamed Spouse"}, [CLIENT]),
     ("insurers", "insurer_id", "insurer", {"short_name": "Renamed Insurer"}, [LIST]),
@@ -42,21 +44,44 @@ def test_a_change_of_another_process_is_shown_at_the_next_click(clerk, book, pol
         assert expected in clerk.get(path).text, path
 
 
-def test_a_note_about_a_client_leaves_the_list_of_policies_kept(clerk, book, policy, monkeypatch):
-    clerk.get(LIST)
-    with transaction() as tx:
-        tx.update("clients", {"email": "another@example.in"}, filters={"client_id": book.client})
-    asked = []
+@pytest.mark.parametrize(("change", "read_again"), [
+    ({"address": "1 Another Street"}, []),
+    ({"email": "another@example.in"}, ["client_list", "renewal_list"]),
+    ({"phone": "+919800000077"}, ["client_list", "renewal_list"]),
+    ({"whatsapp_opt_in": True}, ["client_list", "renewal_list"]),
+    ({"name": "Another Name"}, ["client_list", "policy_list", "renewal_list"]),
+], ids=lambda given: next(iter(given), "") if isinstance(given, dict) else None)
+def test_only_lists_that_show_what_changed_are_read_again(clerk, book, policy, monkeypatch, change, read_again):
+    def write():
+        with transaction() as tx:
+            tx.update("clients", change, filters={"client_id": book.client})
+
+    assert _read_again_after(write, clerk, monkeypatch) == read_again
+
+
+def test_one_member_more_is_one_more_in_the_list_of_clients(clerk, book, policy, monkeypatch):
+    def write():
+        with transaction() as tx:
+            tx.insert("members", {"client_id": book.client, "name": "One More", "relation": "son"})
+
+    assert "client_list" in _read_again_after(write, clerk, monkeypatch)
+
+
+def _read_again_after(write, clerk, monkeypatch) -> list[str]:
+    """The lists that were kept and are read again once something was written."""
+    pages, asked = (LIST, CLIENTS, RENEWALS), []
+    for page in pages:
+        clerk.get(page)
+    write()
 
     def counted(*names, **given):
-        asked.append(names)
+        asked.extend(names)
         return execute_query(*names, **given)
 
     monkeypatch.setattr("portal.paging.execute_query", counted)
-    clerk.get(LIST)
-    assert asked == []
-    clerk.get(CLIENTS)
-    assert asked == [("client_list",)]
+    for page in pages:
+        clerk.get(page)
+    return sorted(asked)
 
 
 def test_who_becomes_insured_shows_at_once(clerk, book, policy):

@@ -3,7 +3,7 @@
 from flask import Blueprint
 
 from portal.monitoring import queries, rules
-from portal.web import may
+from portal.web import fresh, may
 
 blueprint = Blueprint("monitoring", __name__)
 TITLES = {rule.name: rule.title for rule in rules.RULES}
@@ -16,6 +16,6 @@ def open_alerts() -> dict[str, object]:
     def shown() -> list[dict[str, object]]:
         if not may("monitoring.read"):
             return []
-        return [{**row, "title": TITLES.get(row["name"], row["name"])} for row in queries.shown_alerts()]
+        return [{**row, "title": TITLES.get(row["name"], row["name"])} for row in queries.shown_alerts(fresh())]
 
     return {"open_alerts": shown}

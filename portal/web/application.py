@@ -1,7 +1,7 @@
 """Flask itself, without what it works out anew for each request although it never changes."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from flask import Flask
 from flask.sessions import SecureCookieSessionInterface
@@ -14,6 +14,8 @@ class Portal(Flask):
     """The application. Its views are plain functions: gevent, not asyncio, lets others run while one waits."""
 
     jinja_environment = RowEnvironment
+    # No limit: all templates are compiled at the start, and a limited cache takes a lock for each of a page's imports.
+    jinja_options: ClassVar[dict[str, Any]] = {"cache_size": -1}  # type: ignore[misc]
 
     def __init__(self, import_name: str) -> None:
         super().__init__(import_name)

@@ -11,15 +11,28 @@ from portal.paging import Listing, Page, Sort, read_page
 
 Row = dict[str, Any]
 SHOWN = 8   # rows of one section; the rest is in the list behind it
+WORK = ("policies", "listed", "names", "masters", "colleagues", "work")   # what Today's work is made from
 BIRTHDAYS = (Sort("name", "name", "member_id", key_kind="whole"),)
 
 
-def work_queue(day: date, agent_id: int | None) -> Row:
+def work_queue(day: date, agent_id: int | None, fresh: Fresh) -> Row:
     """What waits on a day: `sections` by word, each with `total`, `open` and its most urgent `rows`; `items` in all;
-    those `marked` done or put aside; and the `next` renewal after the week. Of one agent's book, or of all."""
+    those `marked` done or put aside; and the `next` renewal after the week. Of one agent's book, or of all. Asked again
+    only after something of it changed; dates of birth are opened each time and never kept.
+    """
+    answer = fresh.value(WORK, ("work", day, agent_id), lambda: _work_queue(day, agent_id))
+    found = answer["sections"].get("birthdays")
+    if found is None:
+        return answer
+    birthdays = {**found, "rows": [_read(row) for row in found["rows"]]}
+    return {**answer, "sections": {**answer["sections"], "birthdays": birthdays}}
+
+
+def _work_queue(day: date, agent_id: int | None) -> Row:
     answer: Row = call_function("work_queue", {"day": day, "of_agent": agent_id, "most": SHOWN}, read_only=True)
-    for section in answer["sections"].values():
-        section["rows"] = [_read(row) for row in section["rows"]]
+    for word, section in answer["sections"].items():
+        if word != "birthdays":
+            section["rows"] = [_read(row) for row in section["rows"]]
     answer["next"] = _read(answer["next"]) if answer["next"] else None
     return answer
 

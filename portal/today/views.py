@@ -28,7 +28,8 @@ SAID = {"done": "Done.", "snoozed": "Put aside until tomorrow.", "open": "It is 
 def index() -> Response:
     """What waits today, most urgent first, and how the month stands."""
     wanted = lenient(TodayFilter, request.args.to_dict())
-    queue, answers = queries.work_queue(today(), wanted.agent_id), fresh()
+    answers = fresh()
+    queue = queries.work_queue(today(), wanted.agent_id, answers)
     sections = [
         (section, queue["sections"].get(section.word, {"total": 0, "open": 0, "rows": []}))
         for section in service.sections(queue["rules"])

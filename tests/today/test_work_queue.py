@@ -2,6 +2,7 @@
 
 import re
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
@@ -131,8 +132,8 @@ def test_one_piece_of_work_in_two_sections_is_done_once(clerk):
 
 def test_tomorrow_it_is_work_again(clerk):
     press(clerk, "renewal:1", "snoozed")
-    there = {row["item"] for row in queries.work_queue(today(), None)["sections"]["overdue"]["rows"]}
-    tomorrow = queries.work_queue(today() + timedelta(days=1), None)["sections"]["overdue"]["rows"]
+    there = {row["item"] for row in queries.work_queue(today(), None, Fresh())["sections"]["overdue"]["rows"]}
+    tomorrow = queries.work_queue(today() + timedelta(days=1), None, Fresh())["sections"]["overdue"]["rows"]
     assert "renewal:1" not in there
     assert "renewal:1" in {row["item"] for row in tomorrow}
 
@@ -156,7 +157,7 @@ def test_grace_and_no_cover_are_told_apart(clerk):
 
 
 def test_an_empty_day_names_the_next_renewal(clerk):
-    for section in queries.work_queue(today(), 1)["sections"].values():
+    for section in queries.work_queue(today(), 1, Fresh())["sections"].values():
         for row in section["rows"]:
             press(clerk, row["item"], "done")
     page = clerk.get("/?agent_id=1").text
@@ -204,3 +205,64 @@ def test_the_page_asks_at_most_six_questions(manager, monkeypatch, path):
                                            ("2026-11-26", [1126])])
 def test_who_was_born_on_29_february_has_a_birthday_each_year(day, days):
     assert call_function("birthdays_on", {"day": day}, read_only=True) == days
+
+
+@pytest.fixture
+def seen_before(clerk):
+    """Today as it was shown a moment ago, and may be kept."""
+    clerk.get("/")
+    return clerk.get("/").text
+
+
+CHANGES: list[tuple[str, str, dict[str, Any], dict[str, Any], str]] = [
+    ("policies", "update", {"asset": "Renamed asset"}, {"policy_id": 4}, "Renamed asset"),
+    ("policies", "update", {"due_on": today() + timedelta(days=6)}, {"policy_id": 14}, 'count">4<'),
+    ("clients", "update", {"name": "Renamed Client"}, {"client_id": "KI01"}, "Renamed Client"),
+    ("clients", "update", {"phone": "+919800099999"}, {"client_id": "RM01"}, "tel:+919800099999"),
+    ("products", "update", {"name": "Renamed Product"}, {"product_id": 1}, "Renamed Product"),
+    ("members", "update", {"name": "Renamed Son"}, {"name": "Anand Iyer"}, "Renamed Son"),
+    ("members", "update", {"relation": "brother"}, {"name": "Renamed Son"}, "brother of"),
+    ("members", "update", {"date_of_birth": today().replace(year=1970, day=min(today().day, 28))},
+     {"name": "Renamed Son"}, f"turns {today().year - 1970}"),
+    ("members", "update", {"phone": "+919800088888"}, {"name": "Renamed Son"}, "tel:+919800088888"),
+]
+
+
+@pytest.mark.parametrize(("table", "operation", "data", "filters", "shown"), CHANGES,
+                         ids=[f"{table}: {next(iter(data))}" for table, _, data, _, _ in CHANGES])
+def test_what_another_process_changes_is_there_at_the_next_click(
+    clerk, seen_before, table, operation, data, filters, shown
+):
+    assert shown not in seen_before
+    execute_query(table, operation, data=data, filters=filters)
+    assert shown in clerk.get("/").text
+
+
+def test_what_fails_or_gives_up_meanwhile_is_there_too(app, manager):
+    browser = sign_in(app, "administrator")
+    before = sections(browser)
+    execute_query("messages", "insert", data={
+        "key": "test:2", "channel": "whatsapp", "purpose": "service", "state": "queued", "recipient": "+919800000011"})
+    execute_query("tasks", "insert", data={"name": "test.task", "state": "done"})
+    assert sections(browser) == before
+    execute_query("messages", "update", data={"state": "failed"}, filters={"key_eq": "test:2"})
+    execute_query("tasks", "update", data={"state": "dead"}, filters={"name_eq": "test.task"})
+    after = sections(browser)
+    assert after["Messages that failed"][0] == before["Messages that failed"][0] + 1
+    assert after["Tasks that gave up"][0] == before["Tasks that gave up"][0] + 1
+    execute_query("messages", "delete", filters={"key_eq": "test:2"})
+    execute_query("tasks", "delete", filters={"name_eq": "test.task"})
+    assert sections(browser) == before
+
+
+def test_nothing_is_asked_again_while_nothing_changed(clerk, monkeypatch):
+    clerk.get("/")
+    assert questions_of(clerk, "/", monkeypatch) == 1   # whether anything has changed
+
+
+def test_kept_work_holds_no_date_of_birth(clerk):
+    kept = Fresh()
+    queue = queries.work_queue(today(), None, kept)
+    assert queue["sections"]["birthdays"]["rows"][0]["date_of_birth"]
+    stored: dict[str, Any] = kept.value(queries.WORK, ("work", today(), None), dict)
+    assert all(isinstance(row["date_of_birth"], str | None) for row in stored["sections"]["birthdays"]["rows"])

@@ -1,13 +1,19 @@
 """Flask itself, without what it works out anew for each request although it never changes."""
 
+import threading
+import time
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from flask import Flask
-from flask.sessions import SecureCookieSessionInterface
-from itsdangerous import URLSafeTimedSerializer
+from cachetools import LRUCache
+from flask import Flask, Request
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 from portal.web.templates import RowEnvironment
+
+COOKIES = 2000   # those remembered in each process, some 300 bytes each
+_PLAIN = (str, int, bool)
 
 
 class Portal(Flask):
@@ -27,10 +33,33 @@ class Portal(Flask):
 
 
 class SignedSessions(SecureCookieSessionInterface):
-    """Flask's cookies with one signer for the life of the process; to make it costs as much as to check a cookie."""
+    """Flask's cookies with one signer for the life of the process; to make it costs as much as to check a cookie. A
+    cookie that was good is believed until it is too old: the same text has the same signature.
+    """
 
     def __init__(self) -> None:
         self._made: tuple[Any, URLSafeTimedSerializer | None] = (None, None)
+        self._good: LRUCache[tuple[Any, str], tuple[float, dict[str, Any]]] = LRUCache(COOKIES)
+        self._lock = threading.Lock()
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """The session of a request's cookie; an empty one when there is none, or none that we signed lately."""
+        signer, cookie = self.get_signing_serializer(app), request.cookies.get(self.get_cookie_name(app))
+        if signer is None or not cookie:
+            return super().open_session(app, request)
+        with self._lock:
+            until, content = self._good.get((app.secret_key, cookie), (0.0, {}))
+        if time.time() < until:
+            return self.session_class(content)
+        lasting = int(app.permanent_session_lifetime.total_seconds())
+        try:
+            content, signed_at = signer.loads(cookie, max_age=lasting, return_timestamp=True)
+        except BadSignature:
+            return self.session_class()
+        if all(type(value) in _PLAIN for value in content.values()):   # a view may change others where they are
+            with self._lock:
+                self._good[app.secret_key, cookie] = signed_at.timestamp() + lasting, content
+        return self.session_class(content)
 
     def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
         key, serializer = self._made

@@ -69,7 +69,8 @@ def test_one_member_more_is_one_more_in_the_list_of_clients(clerk, book, policy,
 
 def _read_again_after(write, clerk, monkeypatch) -> list[str]:
     """The lists that were kept and are read again once something was written."""
-    pages, asked = (LIST, CLIENTS, RENEWALS), []
+    pages = (LIST, CLIENTS, RENEWALS)
+    asked: list[str] = []
     for page in pages:
         clerk.get(page)
     write()

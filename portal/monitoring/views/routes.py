@@ -1,6 +1,6 @@
 """The blueprint, and the alerts that every page of an administrator shows."""
 
-from flask import Blueprint
+from flask import Blueprint, request
 
 from portal.monitoring import queries, rules
 from portal.web import fresh, may
@@ -14,7 +14,7 @@ def open_alerts() -> dict[str, object]:
     """`open_alerts()` for the frame of all pages: what is open, for whoever may look at it."""
 
     def shown() -> list[dict[str, object]]:
-        if not may("monitoring.read"):
+        if request.blueprint == blueprint.name or not may("monitoring.read"):   # its own pages show them anyhow
             return []
         return [{**row, "title": TITLES.get(row["name"], row["name"])} for row in queries.shown_alerts(fresh())]
 

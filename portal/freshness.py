@@ -23,6 +23,17 @@ MOST_SUBJECTS = 50
 _lock = threading.Lock()
 
 
+class KeptRows(list[dict[str, Any]]):
+    """Rows that are one object as long as they are right. They equal themselves alone, so a piece of a page made from
+    them (portal/web/fragments.py) is found without a look at each.
+    """
+
+    __hash__ = object.__hash__  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
 class Marks:
     """The marks of one database: one question answers all requests that came before it was asked.
 

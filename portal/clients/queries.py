@@ -39,9 +39,9 @@ MEMBER = ", ".join(("member_id, client_id, name, relation, gender, phone, nomine
 NOTHING: dict[str, Any] = {"client_id_eq": ""}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Choices:
-    """Cities and groups in use, by name."""
+    """Cities and groups in use, by name; one object as long as they are right."""
 
     cities: list[str]
     groups: list[str]

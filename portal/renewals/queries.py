@@ -9,7 +9,7 @@ from typing import Any
 
 from database_pool import call_function, execute_query
 from portal.formats import today as office_today
-from portal.freshness import Fresh
+from portal.freshness import Fresh, KeptRows
 from portal.inputs import LARGEST_ID, search_query
 from portal.paging import Listing, Page, Sort, keep_page, read_all
 from portal.renewals.inputs import RenewalFilter
@@ -297,4 +297,5 @@ def colleagues(fresh: Fresh | None = None) -> list[Row]:
 
 def _colleagues() -> list[Row]:
     filters = {"is_active_eq": True}
-    return execute_query("users", columns="user_id, name", filters=filters, order="name", limit=MOST_CHOICES).data
+    rows = execute_query("users", columns="user_id, name", filters=filters, order="name", limit=MOST_CHOICES).data
+    return KeptRows(rows)

@@ -6,7 +6,7 @@ from typing import Any
 
 from database_pool import call_function, execute_query
 from portal import sealing
-from portal.freshness import Fresh
+from portal.freshness import Fresh, KeptRows
 from portal.paging import Listing, Page, Sort, read_page
 
 Row = dict[str, Any]
@@ -32,7 +32,7 @@ def _work_queue(day: date, agent_id: int | None) -> Row:
     answer: Row = call_function("work_queue", {"day": day, "of_agent": agent_id, "most": SHOWN}, read_only=True)
     for word, section in answer["sections"].items():
         if word != "birthdays":
-            section["rows"] = [_read(row) for row in section["rows"]]
+            section["rows"] = KeptRows(_read(row) for row in section["rows"])
     answer["next"] = _read(answer["next"]) if answer["next"] else None
     return answer
 

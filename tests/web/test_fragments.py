@@ -10,6 +10,7 @@ from flask import Flask
 from markupsafe import Markup
 from pydantic import BaseModel
 
+from portal.freshness import KeptRows
 from portal.web import fragments
 
 
@@ -95,6 +96,15 @@ def test_equal_values_are_one_piece_and_one_object_is_one_piece(page):
     choices = Choices(["a"])
     for _ in range(2):
         page.show(text, fact=choices)
+    assert page.written == 2
+
+
+def test_kept_rows_are_a_fact_without_a_look_at_each(page):
+    text = "{% keep rows %}{{ count() }}{% for row in rows %}{{ row.name }}{% endfor %}{% endkeep %}"
+    rows = KeptRows([{"name": "Asha"}])
+    assert [page.show(text, rows=rows) for _ in range(2)] == ["Asha"] * 2
+    assert page.written == 1
+    page.show(text, rows=KeptRows(rows))   # read anew: another object, although it says the same
     assert page.written == 2
 
 

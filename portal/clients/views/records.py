@@ -330,7 +330,7 @@ def _agents(form: SubmittedForm[Any]) -> list[tuple[int, str]]:
     """Agents to choose from: those in use, and the one already chosen."""
     return [
         (agent["id"], agent["name"])
-        for agent in masters().agents
+        for agent in masters(fresh=fresh()).agents
         if agent["is_active"] or str(agent["id"]) == form.value("agent_id")
     ]
 

@@ -29,7 +29,7 @@ def work_queue(day: date, agent_id: int | None, fresh: Fresh) -> Row:
 
 
 def _work_queue(day: date, agent_id: int | None) -> Row:
-    answer: Row = call_function("work_queue", {"day": day, "of_agent": agent_id, "most": SHOWN}, read_only=True)
+    answer: Row = call_function("work_of_day", {"day": day, "of_agent": agent_id, "most": SHOWN}, read_only=True)
     for word, section in answer["sections"].items():
         if word != "birthdays":
             section["rows"] = KeptRows(_read(row) for row in section["rows"])

@@ -123,7 +123,7 @@ def test_what_is_done_leaves_the_queue_for_everybody_and_counts(clerk, manager):
 
 
 def test_one_piece_of_work_in_two_sections_is_done_once(clerk):
-    total = call_function("work_queue", {"day": today(), "of_agent": 2, "most": 8}, read_only=True)
+    total = call_function("work_of_day", {"day": today(), "of_agent": 2, "most": 8}, read_only=True)
     assert total["items"] == 3
     press(clerk, "renewal:8", "done")
     page = clerk.get("/?agent_id=2").text

@@ -1,32 +1,38 @@
-"""Questions of the global search: one function of the database to each kind, which looks for the words first."""
+"""The question of the global search: all kinds in one trip to a function that looks for the words first."""
 
+from collections.abc import Callable, Iterable
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 from database_pool import call_function
 
 Row = dict[str, Any]
+LOOKED_AT = 50  # of the terms that match, so that those in force come before those that ended
+READERS: dict[Callable[[str], Any], tuple[str, ...]] = {
+    date.fromisoformat: ("policy_from", "policy_to", "due_on", "payment_date", "next_due"),
+    datetime.fromisoformat: ("created_at", "deleted_at"),
+    Decimal: ("gross_premium", "commission_amount", "sum_insured"),
+}
 
 
-def clients(query: str, limit: int, *, by_number: bool) -> list[Row]:
-    """Clients that a tsquery fits, by name; by id where a number was typed, so that RM01 comes before RM010."""
-    return _found("found_clients", query, limit, by_number=by_number)
+def found(query: str, kinds: Iterable[str], most: int, *, by_number: bool = False) -> dict[str, list[Row]]:
+    """At most `most` rows of each kind that a tsquery fits.
+
+    Living clients and their members by name; clients by id where a number was typed, so that RM01 comes before RM010.
+    The latest terms and vehicles, those in force first.
+    """
+    wanted = tuple(kinds)
+    answer = call_function("find_in_book", {
+        "query": query, "kinds": ",".join(wanted), "most": most, "looked_at": max(most, LOOKED_AT),
+        "by_number": by_number}, read_only=True)  # fmt: skip
+    return {kind: [_read(row) for row in answer[kind]] for kind in wanted}
 
 
-def members(query: str, limit: int) -> list[Row]:
-    """Members of living clients that a tsquery fits, by name."""
-    return _found("found_members", query, limit)
-
-
-def policies(query: str, limit: int) -> list[Row]:
-    """Terms that a tsquery fits, the latest first."""
-    return _found("found_policies", query, limit)
-
-
-def vehicles(query: str, limit: int) -> list[Row]:
-    """Vehicles of any term that a tsquery fits, the latest term first."""
-    return _found("found_vehicles", query, limit)
-
-
-def _found(function: str, query: str, limit: int, **more: bool) -> list[Row]:
-    rows: list[Row] = call_function(function, {"query": query, "most": limit, **more}, read_only=True)
-    return rows
+def _read(row: Row) -> Row:
+    """The row with days, moments and amounts instead of their texts."""
+    for read, names in READERS.items():
+        for name in names:
+            if isinstance(text := row.get(name), str):
+                row[name] = read(text)
+    return row

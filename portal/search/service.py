@@ -14,7 +14,6 @@ Segment = tuple[str, bool]
 
 AT_FIRST = 5
 MOST = 100
-LOOKED_AT = 50  # of the terms that match, so that those in force come before those that ended
 SHORTEST = 2
 
 
@@ -30,15 +29,15 @@ class Findings:
 
 
 def find(typed: str, kinds: tuple[Kind, ...]) -> Findings:
-    """The best matches of what somebody typed. One question per kind; a single kind answers up to 100 rows."""
+    """The best matches of what somebody typed, in one question; a single kind answers up to 100 rows."""
     query = search_query(typed)
     if query is None or too_short(typed):
         return Findings()
     limit = AT_FIRST if len(kinds) > 1 else MOST
-    found = {kind: _ask(kind, query, limit + 1, typed) for kind in kinds}
+    found = queries.found(query, kinds, limit + 1, by_number=_has_digit(typed))
     return Findings(
-        rows={kind: rows[:limit] for kind, rows in found.items()},
-        more=frozenset(kind for kind, rows in found.items() if len(rows) > limit),
+        rows={kind: found[kind][:limit] for kind in kinds},
+        more=frozenset(kind for kind in kinds if len(found[kind]) > limit),
     )
 
 
@@ -70,15 +69,6 @@ def mark(text: str | None, typed: str) -> list[Segment]:
     for start, end in _matches(text, typed):
         marked[start:end] = [True] * (end - start)
     return list(_segments(text, marked))
-
-
-def _ask(kind: Kind, query: str, limit: int, typed: str) -> list[Row]:
-    if kind == "clients":
-        return queries.clients(query, limit, by_number=_has_digit(typed))
-    if kind == "members":
-        return queries.members(query, limit)
-    rows = (queries.policies if kind == "policies" else queries.vehicles)(query, max(limit, LOOKED_AT))
-    return sorted(rows, key=lambda row: row["state"] not in ("live", "pending"))[:limit]
 
 
 def _matches(text: str, typed: str) -> Iterator[tuple[int, int]]:

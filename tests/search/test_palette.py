@@ -51,4 +51,4 @@ def test_odd_text_is_no_breakdown(clerk):
 
 
 def test_it_asks_few_questions(clerk, monkeypatch):
-    assert questions_of(clerk, "/search/palette?q=mehta", monkeypatch) <= 6
+    assert questions_of(clerk, "/search/palette?q=mehta", monkeypatch) <= 3

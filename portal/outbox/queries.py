@@ -7,6 +7,7 @@ from typing import Any
 
 from database_pool import execute_query
 from portal.formats import compact, now
+from portal.freshness import Fresh
 from portal.inputs import LARGEST_ID
 from portal.outbox.inputs import LogFilter, ThreadFilter
 from portal.paging import Listing, Page, Sort, read_page
@@ -213,7 +214,7 @@ def template(key: str, channel: str, language: str) -> Row | None:
     return next((row for row in rows if row["language"] == language), rows[0] if rows else None)
 
 
-def page_of_threads(wanted: Listing, narrowed: ThreadFilter) -> Page:
+def page_of_threads(wanted: Listing, narrowed: ThreadFilter, fresh: Fresh) -> Page:
     """One page of the people who wrote to us."""
     filters: dict[str, Any] = {"last_inbound_at_not_is": None}
     if narrowed.show == "unread":
@@ -224,7 +225,17 @@ def page_of_threads(wanted: Listing, narrowed: ThreadFilter) -> Page:
         pattern = f"%{escape_pattern(narrowed.q)}%"
         digits = f"%{escape_pattern(compact(narrowed.q))}%"
         filters["or"] = [{"address_ilike": digits}, {"profile_name_ilike": pattern}, {"client_name_ilike": pattern}]
-    return read_page("message_threads", wanted, filters=filters)
+        return read_page("message_threads", wanted, filters=filters)
+    if narrowed.show == "all":
+        total = fresh.value("threads", "everybody", lambda: _people(filters))
+    else:
+        total = _people(filters)
+    return read_page("message_threads", wanted, filters=filters, total=total)
+
+
+def _people(filters: dict[str, Any]) -> int:
+    """How many addresses fit, counted without the messages and clients that belong to them."""
+    return execute_query("contacts", columns="contact_id", filters=filters, limit=1, count=True).count or 0
 
 
 def thread(contact_id: int) -> Row | None:

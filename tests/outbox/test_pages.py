@@ -40,6 +40,22 @@ def test_the_inbox_shows_who_wrote_with_the_client_and_how_long_free_text_is_all
     assert "No conversation matches" in clerk.get("/messages?q=zzzz").text
 
 
+def test_how_many_wrote_counts_each_new_sender_once(clerk, add_client):
+    def people(query=""):
+        found = re.search(r"([0-9,]+) (?:person|people)", clerk.get(f"/messages{query}").text)
+        return int(found[1].replace(",", ""))
+
+    first, second = add_client(name="Meera Rao"), add_client(name="Arjun Rao")
+    before = people()
+    wrote(first["phone"], "Hello")
+    assert people() == before + 1
+    wrote(first["phone"], "Hello again")
+    assert people() == before + 1
+    wrote(second["phone"], "Good morning")
+    assert people() == before + 2
+    assert people("?show=unread") >= 2 and people("?q=Meera") == 1
+
+
 def test_a_sender_without_a_number_is_shown_by_the_name_they_go_by(clerk):
     wrote("IN.1349870", phone=None, user_id="IN.1349870", profile_name="Sheena", user_name="sheena.n")
     page = clerk.get("/messages").text

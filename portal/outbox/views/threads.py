@@ -19,6 +19,7 @@ from portal.web import (
     SubmittedForm,
     actor,
     flash,
+    fresh,
     may,
     not_found,
     prefilled,
@@ -36,7 +37,7 @@ def inbox() -> Response:
     """Who wrote to us, the latest first."""
     arguments = request.args.to_dict()
     narrowed = lenient(ThreadFilter, arguments)
-    page = queries.page_of_threads(listing(arguments, queries.THREAD_SORTS), narrowed)
+    page = queries.page_of_threads(listing(arguments, queries.THREAD_SORTS), narrowed, fresh())
     return render("outbox/inbox.html", page=page, narrowed=narrowed, form=prefilled(narrowed.model_dump()), kinds=KINDS,
                   open_until=conversations.open_until)  # fmt: skip
 

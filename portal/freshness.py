@@ -18,7 +18,7 @@ from database_pool import DatabaseError, DatabasePool, call_function, default_po
 
 Value = TypeVar("Value")
 MOST_KEPT = 1500   # answers in each process: 500 colleagues, and what they look at
-MOST_ROWS = 300    # of one subject, from which on they are gathered: adding them up must cost nothing
+MOST_ROWS = 50     # more than the subjects there are, from which on they are gathered: each request adds them up
 MOST_SUBJECTS = 50
 _lock = threading.Lock()
 
@@ -60,7 +60,7 @@ class Marks:
 
 def _read_marks() -> dict[str, int]:
     rows = execute_query("change_marks", order="subject", limit=MOST_SUBJECTS).data
-    if any(row["rows"] > MOST_ROWS for row in rows):
+    if sum(row["rows"] - 1 for row in rows) > MOST_ROWS:
         call_function("gather_changes")
     return {row["subject"]: row["mark"] for row in rows}
 
@@ -90,7 +90,8 @@ class Fresh:
         """What `compute` answers, or answered before if nothing of the subject (or subjects) has changed since. Whoever
         takes it must not change it. `anew` asks in any case; None is not kept. Triggers note the subjects "policies",
         "clients", "listed" (what lists show of clients), "names" (of clients and members), "renewals", "documents",
-        "work" (what Today shows besides), "masters", "lists", "alerts", "colleagues", "threads" (who wrote to us for the first time) and "sessions".
+        "work" (what Today shows besides), "masters", "lists", "alerts", "colleagues", "threads" (who wrote to us for the first time) and
+        "sessions".
         """
         mark = self._mark(subject) if isinstance(subject, str) else tuple(map(self._mark, subject))
         answers = _of_this_database().answers

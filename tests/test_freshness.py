@@ -4,9 +4,10 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+import psycopg
 import pytest
 
-from database_pool import Unavailable, call_function, execute_query, transaction
+from database_pool import Unavailable, call_function, default_pool, execute_query, transaction
 from portal import freshness
 from portal.freshness import Fresh
 
@@ -92,6 +93,18 @@ def test_many_notes_are_gathered_by_who_meets_them(monkeypatch):
     asked("masters", "many", compute)
     assert all(row["rows"] == 1 for row in execute_query("change_marks").data)
     assert asked("masters", "many", compute) == 1
+
+
+def test_who_comes_while_somebody_gathers_leaves_it_to_them():
+    for number in range(3):
+        add_agent(f"Twice {number}")
+    before = execute_query("change_marks", order="subject").data
+    with psycopg.connect(default_pool().listening_address() or "") as other:
+        other.execute("select pg_advisory_xact_lock(4713, 0)")
+        call_function("gather_changes")
+        assert execute_query("change_marks", order="subject").data == before
+    call_function("gather_changes")
+    assert all(row["rows"] == 1 for row in execute_query("change_marks").data)
 
 
 def test_one_transaction_counts_once_however_much_it_changes():

@@ -90,8 +90,8 @@ class Fresh:
         """What `compute` answers, or answered before if nothing of the subject (or subjects) has changed since. Whoever
         takes it must not change it. `anew` asks in any case; None is not kept. Triggers note the subjects "policies",
         "clients", "listed" (what lists show of clients), "names" (of clients and members), "renewals", "documents",
-        "work" (what Today shows besides), "masters", "lists", "alerts", "colleagues", "threads" (who wrote to us for the first time) and
-        "sessions".
+        "work" (what Today shows besides), "threads" (who wrote to us for the first time), "masters", "lists", "alerts",
+        "colleagues" and "sessions".
         """
         mark = self._mark(subject) if isinstance(subject, str) else tuple(map(self._mark, subject))
         answers = _of_this_database().answers

@@ -1,26 +1,37 @@
-"""The one door to the outside over HTTP: one client per process, a time limit on everything, errors in two sorts."""
+"""The one door to the outside over HTTP: a time limit on everything, nothing repeated, errors in two sorts.
 
+The standard library's client: what larger ones add (redirects, cookies, proxies, repetitions) is what a message must
+not have, and costs four times the CPU.
+"""
+
+import base64
 import json
 import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from http.cookiejar import DefaultCookiePolicy
-from typing import Any
+from http.client import HTTPConnection, HTTPException
+from typing import Any, Protocol
+from urllib.parse import urlencode, urlsplit
 
-import requests
-from requests.adapters import HTTPAdapter
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3 import encode_multipart_formdata
 
 from config import settings
 from portal.formats import now
+from portal.gateways.connections import Connections
 
 CONNECT_SECONDS = 5.0
 # Longer than the provider's own limit: who gives up before it does not learn what happened.
 READ_SECONDS = 30.0
 SPARE_CONNECTIONS = 5
 MOST_WAIT = 3600.0  # seconds; a Retry-After beyond it is taken for nonsense
+
+
+class Headers(Protocol):
+    """The headers of an answer; a client's own do not mind how a name is written."""
+
+    def get(self, name: str, default: str, /) -> str: ...
 
 
 class NotReached(Exception):
@@ -36,7 +47,7 @@ class Answer:
     """What came back, whatever its status."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: Headers
     body: bytes
 
     def json(self) -> Any:
@@ -60,7 +71,7 @@ class Answer:
 
 
 _lock = threading.Lock()
-_session: requests.Session | None = None
+_connections: Connections | None = None
 _process = 0
 
 
@@ -73,55 +84,66 @@ def ask(
     query: Any = None,
     form: Any = None,
     content: Any = None,
-    files: Any = None,
+    files: Mapping[str, Any] | None = None,
 ) -> Answer:
     """Sends one request, once: nothing is repeated here, and no redirect is followed.
 
-    `form` is sent as form fields, `content` as JSON, `files` as multipart. Raises NotReached and OutcomeUnknown.
+    `form` is sent as form fields, `content` as JSON, `files` (text, or file name, bytes and media type) as multipart.
+    Raises NotReached and OutcomeUnknown.
     """
+    parts = urlsplit(url)
+    asked = "&".join(filter(None, (parts.query, urlencode(query or {}, doseq=True))))
+    target = f"{parts.path or '/'}{'?' if asked else ''}{asked}"
+    body, kind = _body(form, content, files)
+    told = {**({"Content-Type": kind} if kind else {}), **(headers or {})}
+    if auth is not None:
+        told["Authorization"] = "Basic " + base64.b64encode(":".join(auth).encode()).decode()
+    connections = _shared()
     try:
-        response = _shared().request(
-            method, url, headers=dict(headers or {}), auth=auth, params=query, data=form, json=content, files=files,
-            timeout=(CONNECT_SECONDS, READ_SECONDS), allow_redirects=False)  # fmt: skip
-        return Answer(response.status_code, response.headers, response.content)
-    except (requests.exceptions.ConnectTimeout, requests.exceptions.SSLError, requests.exceptions.ProxyError) as error:
+        connection = connections.take(parts.scheme, parts.netloc)
+    except (OSError, HTTPException, UnicodeError) as error:
         raise NotReached(type(error).__name__) from error
-    except requests.exceptions.ConnectionError as error:
-        if _never_connected(error):
-            raise NotReached(type(error).__name__) from error
+    answer = _exchange(connection, method, target, body, told)
+    connections.give_back(parts.scheme, parts.netloc, connection)
+    return answer
+
+
+def _exchange(
+    connection: HTTPConnection, method: str, target: str, body: bytes | None, headers: Mapping[str, str]
+) -> Answer:
+    whole = False
+    try:
+        connection.sock.settimeout(READ_SECONDS)
+        connection.request(method, target, body=body, headers=headers)
+        with connection.getresponse() as response:
+            answer = Answer(response.status, response.headers, response.read())
+        whole = True
+        return answer
+    except (OSError, HTTPException) as error:
         raise OutcomeUnknown(type(error).__name__) from error
-    except (requests.exceptions.Timeout, requests.exceptions.ChunkedEncodingError,
-            requests.exceptions.ContentDecodingError) as error:  # fmt: skip
-        raise OutcomeUnknown(type(error).__name__) from error
+    finally:
+        if not whole:   # whatever else interrupts (gevent.Timeout, a killed greenlet) leaves an answer under way
+            connection.close()
 
 
-def _never_connected(error: BaseException | None) -> bool:
-    """Whether the chain of causes says that no connection came about, which proves that nothing was sent."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        if isinstance(error, NewConnectionError | NameResolutionError | ConnectTimeoutError):
-            return True
-        inner = error.args[0] if error.args and isinstance(error.args[0], BaseException) else None
-        error = getattr(error, "reason", None) or inner or error.__cause__ or error.__context__
-    return False
+def _body(form: Any, content: Any, files: Mapping[str, Any] | None) -> tuple[bytes | None, str | None]:
+    """The bytes of a request, and what they are."""
+    if files is not None:
+        body, kind = encode_multipart_formdata(files)
+        return body, kind
+    if content is not None:
+        return json.dumps(content, allow_nan=False).encode(), "application/json"
+    if form is not None:
+        return urlencode(form, doseq=True).encode(), "application/x-www-form-urlencoded"
+    return None, None
 
 
-def _shared() -> requests.Session:
-    """This process's client: a client per message costs twice the time and three times the CPU."""
-    global _session, _process
-    if _session is None or _process != os.getpid():
+def _shared() -> Connections:
+    """This process's connections: one for each worker, and some for who asks beside them."""
+    global _connections, _process
+    if _connections is None or _process != os.getpid():
         with _lock:
-            if _session is None or _process != os.getpid():
-                _session, _process = _made(), os.getpid()
-    return _session
-
-
-def _made() -> requests.Session:
-    session = requests.Session()
-    session.trust_env = False
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    size = max(settings().task_workers, 15) + SPARE_CONNECTIONS
-    for scheme in ("https://", "http://"):
-        session.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=size, max_retries=0))
-    return session
+            if _connections is None or _process != os.getpid():
+                most = max(settings().task_workers, 15) + SPARE_CONNECTIONS
+                _connections, _process = Connections(most, CONNECT_SECONDS), os.getpid()
+    return _connections

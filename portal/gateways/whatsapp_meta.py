@@ -115,8 +115,8 @@ class Meta:
     def _uploaded(self, attachment: Attachment) -> dict[str, str]:
         """The document as a message names it. An upload sends nothing to anybody: any failure may be repeated."""
         files = {
-            "messaging_product": (None, "whatsapp"),
-            "type": (None, attachment.media_type),
+            "messaging_product": "whatsapp",
+            "type": attachment.media_type,
             "file": (attachment.file_name, attachment.content, attachment.media_type),
         }
         try:

@@ -1,14 +1,17 @@
 """What goes to Twilio, judged by Twilio's own description; and what its answers, good and bad, mean to us."""
 
+import contextlib
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from http.client import HTTPConnection
 
 import pytest
-import requests
+import trustme
 
 import config
 from portal.formats import now
@@ -20,6 +23,7 @@ from tests.servers import prism
 from tests.servers.processes import free_port
 from tests.servers.twilio_stub import ACCOUNT, NUMBER, TOKEN, TwilioStub
 
+ENDED = free_port()
 TEXT = Outgoing("7.1", "+919820012345", text="नमस्ते, your policy is ready.")
 
 
@@ -192,9 +196,9 @@ def test_without_a_connection_nothing_was_sent(data_dir, url):
     assert failure.value.verdict.kind == Kind.RETRY
 
 
-def one_answer(data_dir, answer: bytes | None) -> None:
+def one_answer(data_dir, answer: bytes | None, port: int = 0) -> None:
     """Sends a message to a server that reads the request and then answers so, or not at all (None)."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = socket.create_server(("127.0.0.1", port))
     over = threading.Event()
 
     def serve() -> None:
@@ -219,12 +223,57 @@ def one_answer(data_dir, answer: bytes | None) -> None:
         config.use_settings(None)
 
 
-def test_many_workers_share_one_client_that_keeps_a_connection_for_each(gateway):
-    session = http._shared()
-    assert session is http._shared()
-    adapter = session.get_adapter("https://api.twilio.com")
-    assert isinstance(adapter, requests.adapters.HTTPAdapter)
-    assert adapter._pool_maxsize >= 15 and adapter.max_retries.total == 0
+def test_a_worker_sends_message_after_message_over_one_connection(gateway, stub, monkeypatch):
+    opened = []
+    connect = HTTPConnection.connect
+
+    def counted(connection: HTTPConnection) -> None:
+        opened.append(connection)
+        connect(connection)
+
+    monkeypatch.setattr(HTTPConnection, "connect", counted)
+    for _ in range(3):
+        gateway.send(TEXT)
+    assert len(opened) <= 1
+
+
+def test_many_workers_keep_a_connection_each(gateway, stub):
+    stub.latency = 0.2
+    senders = [threading.Thread(target=gateway.send, args=(TEXT,)) for _ in range(15)]
+    for sender in senders:
+        sender.start()
+    for sender in senders:
+        sender.join()
+    stub.latency = 0.0
+    kept = http._shared()
+    assert kept.most_kept >= 15 and len(kept._idle["http", stub.url.removeprefix("http://")]) >= 15
+
+
+def test_a_connection_that_the_other_side_has_ended_is_not_used_again(data_dir):
+    answer = b'HTTP/1.1 201 Created\r\nContent-Length: 14\r\n\r\n{"sid": "SM1"}'
+    for _ in range(2):   # each to a server that answers once and goes, without a word that it will
+        one_answer(data_dir, answer, port=ENDED)
+
+
+def test_a_server_whose_certificate_nobody_signed_is_not_told_anything(data_dir):
+    certificate = trustme.CA().issue_cert("127.0.0.1")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    certificate.configure_cert(context)
+    listener = socket.create_server(("127.0.0.1", 0))
+    heard = []
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with contextlib.suppress(ssl.SSLError, OSError), context.wrap_socket(connection, server_side=True) as inner:
+            heard.append(inner.recv(100))
+
+    server = threading.Thread(target=serve)
+    server.start()
+    with pytest.raises(http.NotReached):
+        http.ask("GET", f"https://127.0.0.1:{listener.getsockname()[1]}/")
+    server.join()
+    listener.close()
+    assert heard in ([], [b""])
 
 
 def test_a_message_that_twilio_does_not_know_is_none(gateway):

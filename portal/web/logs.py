@@ -38,6 +38,12 @@ class SharedRotatingFile(logging.handlers.RotatingFileHandler):
         self._follow()
         super().emit(record)
 
+    def shouldRollover(self, record: logging.LogRecord) -> int:  # noqa: N802 - the name is logging's
+        """Whether the file is full; whether this line fills it, logging would find out by making the line twice."""
+        if self.stream is None:
+            self.stream = self._open()
+        return os.fstat(self.stream.fileno()).st_size >= self.maxBytes
+
     def doRollover(self) -> None:  # noqa: N802 - the name is logging's
         if fcntl is None:
             super().doRollover()

@@ -16,18 +16,21 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import database_pool
 from config import settings
 from database_pool import Transaction, transaction
 from infrastructure import task_rules
-from infrastructure.task_pace import Granted, ServerClock, Turn
+from infrastructure.gathering import Gathering
+from infrastructure.task_pace import Granted, Lines, Turn
 from infrastructure.task_rules import (
     HIGH,
     LOW,
     MEDIUM,
     Declaration,
+    EndsWith,
     PermanentFailure,
     Postpone,
     Registry,
@@ -39,16 +42,18 @@ from infrastructure.task_store import Claimed, TaskStore
 from infrastructure.task_workers import WorkerProcess, run_due
 
 __all__ = [
-    "HIGH", "LOW", "MEDIUM", "PermanentFailure", "Postpone", "RunningTask", "TaskQueue", "TemporaryFailure", "Turn",
-    "come_near", "current_task", "enqueue", "enqueue_many", "known_names", "knows", "name_requests_by", "pace",
-    "run_due_tasks", "schedule", "send_email_async", "send_whatsapp_async", "take_turn", "task", "task_queue",
+    "HIGH", "LOW", "MEDIUM", "EndsWith", "Gathering", "PermanentFailure", "Postpone", "RunningTask", "TaskQueue",
+    "TemporaryFailure", "Turn", "come_near", "current_task", "enqueue", "enqueue_many", "known_names", "knows",
+    "name_requests_by", "pace", "run_due_tasks", "schedule", "send_email_async", "send_whatsapp_async", "take_turn",
+    "task", "task_queue",
 ]  # fmt: skip
 
 SEND_WHATSAPP, SEND_EMAIL = "outbox.send_whatsapp", "outbox.send_email"
-Work = TypeVar("Work", bound=Callable[..., dict[str, Any] | None])
+Work = TypeVar("Work", bound=Callable[..., dict[str, Any] | EndsWith | None])
 
 _registry = Registry()
-_server_clock, _granted = ServerClock(), Granted()
+_lines = Lines(lambda *wanted: _store().reserve_turns(*wanted))
+_granted = Granted()
 _request_id: Callable[[], str | None] = lambda: None  # noqa: E731 - replaced by the web application
 
 
@@ -57,7 +62,7 @@ def task(
     lease: float = 60.0,
 ) -> Callable[[Work], Work]:
     """Declares the decorated function as the task `name` (<area>.<verb>). Keyword arguments are its payload, a returned
-    dict is stored as its result.
+    dict is stored as its result; see also `EndsWith`.
 
     `priority` is 1 (high), 2 or 3 (low); `attempts` how often it is tried before it is a dead letter; `limit` how many
     of this name one process runs at once; `lease` (seconds, renewed while it runs) after how long a task whose process
@@ -185,18 +190,13 @@ def pace(bucket: str, *, per_second: float, burst: int = 1, together: int = 1) -
 def take_turn(bucket: str, *, per_second: float, burst: int = 1, late: float | None = None) -> Turn:
     """A place in the line of `bucket`, which all processes share. After a rest `burst` calls go at once, then
     `per_second`, evenly; so one second may see `burst` + `per_second` of them, and `per_second` * `late` of those who
-    come a little late: up to `late` seconds, or for a burst's length when that is absent.
+    come a little late: up to `late` seconds, or for a burst's length when that is absent. Callers who come about the
+    same time take their places in one trip.
     """
     if per_second <= 0 or burst < 1:
         raise ValueError("a pace needs per_second above 0 and a burst of 1 or more")
 
-    def take() -> float:
-        asked = time.monotonic()
-        moment, turn = _store().reserve_turn(bucket, per_second, burst)
-        answered = time.monotonic()
-        _server_clock.learn(moment, asked, answered)
-        return answered if turn <= moment else _server_clock.here(turn)
-
+    take = partial(_lines.take, bucket, per_second, burst)
     return Turn(take, burst / per_second if late is None else late, _is_leaving)
 
 

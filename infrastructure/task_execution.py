@@ -6,7 +6,7 @@ import logging
 import time
 
 from infrastructure import task_rules
-from infrastructure.task_rules import Declaration, PermanentFailure, Postpone, TemporaryFailure, retry_delay
+from infrastructure.task_rules import Declaration, EndsWith, PermanentFailure, Postpone, TemporaryFailure, retry_delay
 from infrastructure.task_store import Claimed, Outcome
 
 logger = logging.getLogger("task_queue")
@@ -38,7 +38,7 @@ def about(claimed: Claimed) -> dict[str, object]:
 
 def _attempt(claimed: Claimed, declaration: Declaration) -> Outcome:
     try:
-        result = declaration.work(**claimed.payload)
+        answer = declaration.work(**claimed.payload)
     except Postpone as later:
         wait = (later.until - dt.datetime.now(dt.UTC)).total_seconds()
         return Outcome(claimed, "queued", after=max(0.0, wait), back=True)
@@ -50,10 +50,12 @@ def _attempt(claimed: Claimed, declaration: Declaration) -> Outcome:
         logger.exception("task failed unexpectedly: %s", claimed.name, extra=about(claimed))
         sentence = f"An unexpected error ({type(error).__name__}); the log tells more under task {claimed.task_id}."
         return _again(claimed, declaration, sentence, None)
+    ending = answer if isinstance(answer, EndsWith) else None
+    result = answer.result if isinstance(answer, EndsWith) else answer
     if result is not None and not _can_be_stored(result):
         logger.error("%s answers what cannot be stored as its result", claimed.name, extra=about(claimed))
         result = None
-    return Outcome(claimed, "done", result=result)
+    return Outcome(claimed, "done", result=result, ending=ending)
 
 
 def _again(claimed: Claimed, declaration: Declaration, sentence: str, retry_after: float | None) -> Outcome:

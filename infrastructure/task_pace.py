@@ -2,11 +2,15 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from infrastructure.gathering import Gathering
 
 LOOK_AROUND = 0.5  # seconds between looks whether the process is stopping
 DRIFT = 1e-4  # seconds a second by which two clocks may part
 LEAST_ALLOWANCE = 0.01  # seconds: nobody comes closer to the moment than that in a busy process
+GATHER_PLACES = 0.002  # seconds in which callers of one line come together: tasks that were claimed together do
 MOST_PLACES = 4  # that one caller takes: a process that is always late goes on all the same
 
 
@@ -32,6 +36,30 @@ class ServerClock:
         return moment + self._offset
 
 
+class Lines:
+    """Places in lines, taken in one trip for callers of this process that come about the same time."""
+
+    def __init__(self, reserve: Callable[[str, float, int, int], tuple[float, list[float]]]) -> None:
+        """`reserve` answers the database's clock and so many turns in the line of that name, pace and burst."""
+        self._reserve = reserve
+        self._clock = ServerClock()
+        self._lines: dict[tuple[str, float, int], Gathering[None, float]] = {}
+
+    def take(self, bucket: str, per_second: float, burst: int) -> float:
+        """When the next free place's turn is, in monotonic seconds."""
+        line = bucket, per_second, burst
+        if line not in self._lines:
+            self._lines.setdefault(line, Gathering(partial(self._taken, *line)))
+        return self._lines[line].ask(None, within=GATHER_PLACES)
+
+    def _taken(self, bucket: str, per_second: float, burst: int, callers: Sequence[None]) -> list[float]:
+        asked = time.monotonic()
+        moment, turns = self._reserve(bucket, per_second, burst, len(callers))
+        answered = time.monotonic()
+        self._clock.learn(moment, asked, answered)
+        return [answered if turn <= moment else self._clock.here(turn) for turn in turns]
+
+
 class Turn:
     """One place in the line. Who comes later than `allowance` seconds has lost it and takes another, a few times: a
     process that was held up must not send in a heap what it could not send evenly.
@@ -49,6 +77,10 @@ class Turn:
                 return False
             time.sleep(min(wait, LOOK_AROUND))
         return True
+
+    def seconds_left(self) -> float:
+        """Until the turn; less than nothing when it is over."""
+        return self._at - time.monotonic()
 
     def come(self) -> None:
         """Returns when it is this caller's turn."""

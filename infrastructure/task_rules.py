@@ -4,12 +4,11 @@ import contextvars
 import datetime as dt
 import random
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-Work = Callable[..., dict[str, Any] | None]
 HIGH, MEDIUM, LOW = 1, 2, 3
 FIRST_RETRY = 2.0  # seconds; four times as much after each further failure
 LONGEST_RETRY = 3600.0
@@ -38,6 +37,21 @@ class Postpone(Exception):
     def __init__(self, *, until: dt.datetime) -> None:
         super().__init__(f"not before {until.isoformat()}")
         self.until = until
+
+
+@dataclass(frozen=True, slots=True)
+class EndsWith:
+    """What a task answers whose effect is written together with its end, for several tasks in one trip: `function` of
+    the schema gets `rows`, what they answered here, and `finished`, which it passes on to `finish_tasks`. It may be
+    called twice. `result` is stored with the task.
+    """
+
+    function: str
+    row: Mapping[str, Any]
+    result: dict[str, Any] | None = None
+
+
+Work = Callable[..., dict[str, Any] | EndsWith | None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from infrastructure.task_rules import RunningTask
+from infrastructure.task_rules import EndsWith, RunningTask
+
+NOT_STORED = "What it came to cannot be stored; the log tells more."
 
 
 class Call(Protocol):
@@ -38,7 +40,7 @@ class Claimed:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of a claimed task: `state` is done, queued (again after so many seconds) or dead; `back` says that
-    the attempt does not count.
+    the attempt does not count, `ending` what is written with it.
     """
 
     claimed: Claimed
@@ -47,6 +49,18 @@ class Outcome:
     result: dict[str, Any] | None = None
     after: float = 0.0
     back: bool = False
+    ending: EndsWith | None = None
+
+    @property
+    def function(self) -> str:
+        """The function of the schema that writes it."""
+        return self.ending.function if self.ending is not None else "finish_tasks"
+
+    def without_what_it_tells(self) -> "Outcome":
+        """Its end alone, as the rest cannot be stored: a dead letter when that was more than a result."""
+        if self.ending is None:
+            return replace(self, result=None, error=None)
+        return replace(self, state="dead", result=None, error=NOT_STORED, ending=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +100,17 @@ class TaskStore:
         return claimed, None if answer["next"] is None else float(answer["next"])
 
     def finish(self, outcomes: Iterable[Outcome]) -> set[int]:
-        """Writes what became of tasks, all in one trip; the ids that this process still held."""
-        told = [_told(outcome) for outcome in outcomes]
-        return set(self._call("finish_tasks", {"finished": json.dumps(told, default=str)}, read_only=True))
+        """Writes what became of tasks, with one trip for all that one function writes; the ids still held here."""
+        parts: dict[str, list[Outcome]] = {}
+        for outcome in outcomes:
+            parts.setdefault(outcome.function, []).append(outcome)
+        kept: set[int] = set()
+        for function, part in parts.items():
+            parameters = {"finished": json.dumps([_told(outcome) for outcome in part], default=str)}
+            rows = [outcome.ending.row for outcome in part if outcome.ending is not None]
+            parameters |= {"rows": json.dumps(rows)} if rows else {}
+            kept |= set(self._call(function, parameters, read_only=True))
+        return kept
 
     def tend(self, worker: int, held: Iterable[Claimed], figures: Mapping[str, int]) -> dict[str, Any]:
         """Renews the leases of `held` and shows that this process lives; see the SQL function `tend_tasks`."""
@@ -106,10 +128,12 @@ class TaskStore:
         """Removes finished tasks that nobody will ask for; how many."""
         return int(self._call("prune_tasks", read_only=True))
 
-    def reserve_turn(self, bucket: str, per_second: float, burst: int) -> tuple[float, float]:
-        """What the database's clock shows, and when by it the caller's turn is; counted over all processes."""
-        moment, turn = self._call("reserve_turn", {"bucket": bucket, "per_second": per_second, "burst": burst})
-        return float(moment), float(turn)
+    def reserve_turns(self, bucket: str, per_second: float, burst: int, how_many: int) -> tuple[float, list[float]]:
+        """What the database's clock shows, and when by it the caller's turns are; counted over all processes."""
+        moment, first = self._call("reserve_turns", {
+            "bucket": bucket, "per_second": per_second, "burst": burst, "how_many": how_many})  # fmt: skip
+        turns = [max(float(moment), float(first) + number / per_second) for number in range(how_many)]
+        return float(moment), turns
 
     def figures(self) -> dict[str, Any]:
         """See the SQL function `task_figures`."""

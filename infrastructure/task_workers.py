@@ -12,13 +12,14 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 import psycopg
 
-from infrastructure.errors import DatabaseError, InvalidData, OutcomeUnknown
+from infrastructure.errors import BusinessRule, Conflict, DatabaseError, InvalidData, OutcomeUnknown, ReferenceMissing
 from infrastructure.task_buffer import TaskBuffer
 from infrastructure.task_execution import about, execute
 from infrastructure.task_listener import TaskListener, owns_its_session
@@ -32,9 +33,11 @@ LEAVE_WITHIN = 2.0  # seconds for the last word of a process
 LONGEST_GROUP = 500  # outcomes written in one trip
 # Seconds in which slow tasks that end about the same time are gathered, for one trip that claims the next ones and one
 # that writes what became of them. A connection that is free meanwhile costs more than the trips from 5 ms on.
-GATHER_ROOM, GATHER_OUTCOMES = 0.002, 0.025
+GATHER_ROOM, GATHER_OUTCOMES = 0.002, 0.05
 GIVE_WAY = 0.002  # seconds a worker runs short tasks before others get their turn
 PRUNE_EVERY = 600.0
+# What the database answers each time that it is told the same.
+REFUSALS = (BusinessRule, Conflict, InvalidData, ReferenceMissing)
 AT_ONCE = 20  # tasks that `run_due` claims in one trip
 UNNAMED_RUNNER = 0  # no worker process has this number: identity columns begin at 1
 
@@ -184,8 +187,11 @@ class WorkerProcess:
             self._told.clear()
             while self._outcomes:
                 group = [self._outcomes.popleft() for _ in range(min(LONGEST_GROUP, len(self._outcomes)))]
-                if not self._write(group):
-                    self._outcomes.extendleft(reversed(group))
+                group.sort(key=attrgetter("function"))   # a trip for each is written once, or comes back whole
+                parts = [[*part] for _, part in groupby(group, attrgetter("function"))]
+                waiting = [outcome for part in parts if not self._write(part) for outcome in part]
+                if waiting:
+                    self._outcomes.extendleft(reversed(waiting))
                     time.sleep(1)
             # A claim that is on its way may still bring tasks, which must be handed back.
             over = self._stopped.is_set() and self._claims_no_more.is_set()
@@ -196,12 +202,13 @@ class WorkerProcess:
         """Whether the outcomes are written, or never will be."""
         try:
             kept = self._store.finish(group)
-        except InvalidData:
-            if len(group) == 1 and group[0].result is None and group[0].error is None:
+        except REFUSALS:
+            if len(group) > 1:   # one of them holds what the database cannot store
+                return all(self._write([outcome]) for outcome in group)
+            if (plain := group[0].without_what_it_tells()) == group[0]:
                 raise
-            # One of them holds what the database cannot store: each alone, without what it wanted to tell.
-            logger.exception("the result of a task cannot be stored")
-            return all(self._write([replace(outcome, result=None, error=None)]) for outcome in group)
+            logger.exception("what a task ended with cannot be stored")
+            return self._write([plain])
         except DatabaseError as error:
             logger.warning("outcomes of %d tasks wait for the database: %s", len(group), type(error).__name__)
             return False

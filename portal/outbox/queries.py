@@ -1,11 +1,12 @@
 """Questions about messages, the addresses they go to, and the consent to send them."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from database_pool import execute_query
+from database_pool import call_function, execute_query
 from portal.formats import compact, now
 from portal.freshness import Fresh
 from portal.inputs import LARGEST_ID
@@ -47,8 +48,14 @@ class Consent:
 
 def message(message_id: int) -> Row | None:
     """One message with everything that decides whether and how it goes out; None when there is none."""
-    rows = execute_query("message_to_send", filters={"message_id_eq": message_id}, limit=1).data
-    return rows[0] if rows else None
+    return messages([message_id])[0]
+
+
+def messages(message_ids: Sequence[int]) -> list[Row | None]:
+    """Several messages as `message` answers them, in the order of their ids here."""
+    rows = call_function("messages_to_send", {"wanted": json.dumps(list(message_ids))}, read_only=True)
+    found = {row["message_id"]: row for row in rows}
+    return [found.get(message_id) for message_id in message_ids]
 
 
 def known_keys(keys: Iterable[str]) -> set[str]:

@@ -1,10 +1,12 @@
 """A message on its way: claimed, sent once, and what came of each attempt."""
 
-from datetime import timedelta
+import json
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
-from database_pool import Duplicate, execute_query, transaction
+from database_pool import Duplicate, call_function, execute_query, transaction
 from portal.audit import THE_PORTAL
 from portal.errors import Refused
 from portal.formats import now
@@ -34,6 +36,48 @@ def test_a_message_is_sent_once_and_knows_its_id_at_the_provider(provider, queue
     message = stored(message_id)
     assert (message["state"], message["provider_id"], message["attempts"]) == ("accepted", f"SM{message_id}.1", 1)
     assert [one.own_id for one in provider.sent] == [f"{message_id}.1"]
+
+
+def claim(*wanted: tuple[int, str], burst: int = 1) -> list[dict[str, Any]]:
+    """What the database answers a worker who claims these messages together, each by its token."""
+    told = [{"id": number, "token": token, "spacing": 6.0, "burst": burst, "from_state": "queued"}
+            for number, token in wanted]  # fmt: skip
+    answers: list[dict[str, Any]] = call_function("claim_messages", {"wanted": json.dumps(told)})
+    return answers
+
+
+def test_messages_claimed_together_are_one_workers_and_answered_in_their_order(queue_open, queue, add_client):
+    mine, others, gone = queue_open(), queue_open(), 10**9
+    too_soon = queue(client=add_client(), not_before=now() + timedelta(hours=1))
+    assert claim((others, "theirs")) == [{"claimed": True, "attempt": 1}]
+    answers = claim((too_soon, "a"), (mine, "b"), (others, "c"), (gone, "d"))
+    assert answers[1:] == [{"claimed": True, "attempt": 1}, {"claimed": False}, {"claimed": False}]
+    assert not answers[0]["claimed"] and answers[0]["wait_until"]
+    assert claim((mine, "b")) == [{"claimed": True, "attempt": 1}]   # whose answer was lost asks again
+
+
+def test_two_messages_to_one_recipient_in_one_trip_keep_their_distance(queue, add_client):
+    client = add_client()
+    first, second, third = (queue(client=client) for _ in range(3))
+    answers = claim((first, "a"), (second, "b"), (third, "c"), burst=1)
+    assert [one["claimed"] for one in answers] == [True, True, False]   # one may be borrowed from later
+    wait = datetime.fromisoformat(answers[2]["wait_until"]) - now()
+    assert timedelta(seconds=4) < wait < timedelta(seconds=6.5)
+
+
+def test_messages_taken_by_the_provider_are_written_together_and_once(queue_open):
+    numbers = [queue_open() for _ in range(2)]
+    assert all(one["claimed"] for one in claim(*((number, f"t{number}") for number in numbers)))
+    heard(numbers[1], 1, f"SM{numbers[1]}", "delivered")   # its report was faster than the answer
+    taken = [{"id": number, "token": f"t{number}", "attempt": 1, "state": "accepted", "provider": "twilio",
+              "provider_id": f"SM{number}", "as_template": False} for number in numbers]  # fmt: skip
+    for _ in range(2):
+        call_function("accept_messages", {"rows": json.dumps(taken), "finished": "[]"})
+    assert [(stored(n)["state"], stored(n)["provider_id"]) for n in numbers] == [
+        ("accepted", f"SM{numbers[0]}"), ("delivered", f"SM{numbers[1]}")]  # fmt: skip
+    for number in numbers:
+        noted = [one for one in queries.events_of(number) if one["source"] == "portal"]
+        assert [(one["status"], one["attempt"], one["detail"]) for one in noted] == [("accepted", 1, "[twilio]")]
 
 
 def test_one_key_is_one_message(provider, queue, add_client):

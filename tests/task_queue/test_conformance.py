@@ -187,10 +187,42 @@ def test_whose_lease_ran_out_may_no_longer_say_what_became_of_it(tried, backend)
 
 def test_the_pace_is_kept_over_all_callers():
     bucket = f"tests {dt.datetime.now(dt.UTC).timestamp()}"
-    began, _ = task_queue._store().reserve_turn(f"before {bucket}", 10, 2)   # the first moment is shown a little late
-    moments, turns = zip(*(task_queue._store().reserve_turn(bucket, 10, 2) for _ in range(5)), strict=True)
-    assert (moments[0], moments[1]) == (turns[0], turns[1])
-    assert turns[4] - began >= 0.299
+    began, _ = task_queue._store().reserve_turns(f"before {bucket}", 10, 2, 1)   # its first moment comes a little late
+    moments, turns = zip(*(task_queue._store().reserve_turns(bucket, 10, 2, 1) for _ in range(5)), strict=True)
+    assert ([moments[0]], [moments[1]]) == (turns[0], turns[1])
+    assert turns[4][0] - began >= 0.299
+
+
+def ends_with_a_message(provider_id):
+    """What a task answers that ends with a message (which nobody knows) being taken by the provider under this id."""
+    return task_queue.EndsWith("accept_messages", {
+        "id": 10**12, "token": "t", "attempt": 1, "state": "accepted", "provider": "twilio",
+        "provider_id": provider_id, "as_template": False}, {"provider_id": provider_id.replace("\0", "")})  # fmt: skip
+
+
+def test_tasks_that_end_with_something_more_are_written_together_with_it(tried, workers):
+    name = tried.task(lambda what: ends_with_a_message(f"SM{what}"))
+    ids = [tried.ask(name, number) for number in range(3)]
+    workers()
+    wait_until(lambda: all(row(number)["state"] == "done" for number in ids))
+    assert [row(number)["result"] for number in ids] == [{"provider_id": f"SM{n}"} for n in range(3)]
+
+
+def test_what_a_task_ends_with_and_cannot_be_stored_spoils_nobody_elses_end(tried, workers):
+    name = tried.task(lambda what: ends_with_a_message("SM\0" if what == "bad" else f"SM {what}"))
+    good, bad, plain = tried.ask(name, "good"), tried.ask(name, "bad"), tried.ask(tried.task(), "plain")
+    workers()
+    wait_until(lambda: all(row(number)["state"] in ("done", "dead") for number in (good, bad, plain)))
+    assert [row(number)["state"] for number in (good, bad, plain)] == ["done", "dead", "done"]
+    assert "cannot be stored" in row(bad)["last_error"]
+
+
+def test_places_taken_together_lie_one_behind_the_other():
+    store, bucket = task_queue._store(), f"places {dt.datetime.now(dt.UTC).timestamp()}"
+    moment, turns = store.reserve_turns(bucket, 10, 2, 4)
+    assert [round(turn - moment, 2) for turn in turns] == [0, 0, 0.1, 0.2]
+    later, (next_turn,) = store.reserve_turns(bucket, 10, 2, 1)
+    assert next_turn >= later and next_turn - turns[3] == pytest.approx(0.1, abs=0.002)
 
 
 def test_turns_taken_together_cost_one_trip(monkeypatch):

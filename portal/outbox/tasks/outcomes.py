@@ -8,6 +8,7 @@ from database_pool import Transaction, transaction
 from portal.formats import now
 from portal.gateways.interface import Accepted, Gateway, Kind, SendFailed, Verdict
 from portal.outbox import delivery
+from task_queue import EndsWith
 
 Row = dict[str, Any]
 
@@ -16,20 +17,17 @@ FIRST_LOOK = timedelta(seconds=20)   # after which a provider knows of a message
 NO_TEMPLATE = " There is no approved template for this message."
 
 
-def accepted(message: Row, token: str, answer: Accepted, provider: str, *, as_template: bool) -> None:
-    """The provider took the message. Its reports may be here already: then only its id is missing."""
-    mine: Row = {"message_id_eq": message["message_id"], "claim_token_eq": token}
-    sent_at = {"sent_at": now()} if answer.state == "sent" else {}
-    with transaction() as tx:
-        tx.update(
-            "messages",
-            {"state": answer.state, "state_at": now(), "error_code": None, "reason": None, "settled": True,
-             "unclear_since": None, "as_template": as_template, **sent_at},
-            filters={**mine, "state_in": ["sending", "unclear"]},
-        )  # fmt: skip
-        learned = {"provider": provider, **({"provider_id": answer.provider_id} if answer.provider_id else {})}
-        tx.update("messages", learned, filters={**mine, "provider_id_is": None})
-        note(tx, message["message_id"], answer.state, provider=provider)
+def accepted(
+    message: Row, token: str, attempt: int, answer: Accepted, provider: str, *, as_template: bool
+) -> EndsWith:  # fmt: skip
+    """How a task ends whose message the provider took: with the message's new state in the same trip.
+
+    Whoever dies before it leaves the message unclear, as if the answer had been lost.
+    """
+    row = {
+        "id": message["message_id"], "token": token, "attempt": attempt, "state": answer.state, "provider": provider,
+        "provider_id": answer.provider_id or None, "as_template": as_template}  # fmt: skip
+    return EndsWith("accept_messages", row, {"state": answer.state, "provider_id": answer.provider_id})
 
 
 def failed(

@@ -13,7 +13,7 @@ from portal.formats import now
 from portal.gateways.interface import Accepted, Gateway, Report, SendFailed
 from portal.outbox import queries
 from portal.outbox.tasks import outcomes
-from task_queue import Postpone
+from task_queue import EndsWith, Postpone
 
 logger = logging.getLogger(__name__)
 Row = dict[str, Any]
@@ -26,23 +26,25 @@ MOST_BLIND_ATTEMPTS = 2
 NOBODY_KNOWS = "Nobody can say whether this message was sent. Ask the client or look at the phone, then decide."
 
 
-def may_be_sent_again(message: Row, gateway: Gateway) -> bool:
-    """Whether a second attempt does no harm; False when the message is over. Raises Postpone while nobody knows."""
+def look_up(message: Row, gateway: Gateway) -> Row | EndsWith | None:
+    """What the task ends with when the message is over; None when a second attempt does no harm. Raises Postpone while
+    nobody knows.
+    """
     if message["state"] == "sending":
         _wait_for_its_sender(message)
     since = now() - message["claimed_at"]
     if since < outcomes.FIRST_LOOK:
         raise Postpone(until=message["claimed_at"] + outcomes.FIRST_LOOK)
     if gateway.capabilities.finds:
-        return not _found(message, gateway)
+        return _found(message, gateway)
     if since < REPORTS_WITHIN:
         raise Postpone(until=message["claimed_at"] + REPORTS_WITHIN)
     # With no report about any message since, silence about this one proves nothing.
     silent = gateway.capabilities.echoes and not queries.heard_of(gateway.name, message["claimed_at"])
     if silent or message["attempts"] >= MOST_BLIND_ATTEMPTS:
         _leave_to_staff(message)
-        return False
-    return True
+        return {"state": "cleared up"}
+    return None
 
 
 def _wait_for_its_sender(message: Row) -> None:
@@ -59,7 +61,7 @@ def _wait_for_its_sender(message: Row) -> None:
         outcomes.note(tx, message["message_id"], "unclear", attempt=message["attempts"], detail="The sender ended.")
 
 
-def _found(message: Row, gateway: Gateway) -> bool:
+def _found(message: Row, gateway: Gateway) -> EndsWith | None:
     """Asks the provider for messages to this recipient since the claim; one that no other row knows is this one."""
     try:
         reports = gateway.find(message["recipient"], message["claimed_at"])
@@ -69,10 +71,9 @@ def _found(message: Row, gateway: Gateway) -> bool:
     others = queries.known_provider_ids([report.provider_id for report in reports])
     mine = next((one for one in reports if one.provider_id not in others and _same(message, one)), None)
     if mine is None:
-        return False
-    outcomes.accepted(message, message["claim_token"], Accepted(mine.provider_id), gateway.name,
-                      as_template=message["as_template"])  # fmt: skip
-    return True
+        return None
+    return outcomes.accepted(message, message["claim_token"], message["attempts"], Accepted(mine.provider_id),
+                             gateway.name, as_template=message["as_template"])  # fmt: skip
 
 
 def _same(message: Row, report: Report) -> bool:

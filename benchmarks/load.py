@@ -1,7 +1,8 @@
 """500 signed-in colleagues at once, through nginx and gunicorn, on the embedded database with Redis.
 
     venv/bin/pip install -r requirements_benchmarks.txt
-    venv/bin/python benchmarks/load.py [--minutes 10] [--users 500] [--clients 2000] [--faults]
+    venv/bin/python benchmarks/load.py [--minutes 10] [--users 500] [--clients 2000] [--processes 5] [--pool 15]
+                                       [--faults]
 
 They read (80 of 100 clicks), search, edit and upload on the demo book, while 250 uploads come at the same moment (each
 five minutes), WhatsApp messages go out to a provider that answers after 100 ms, and bulk jobs of reminders run. Locust
@@ -79,8 +80,10 @@ class Line:
 
 
 @contextmanager
-def running(folder: Path, *, faults: bool) -> Iterator[tuple[RunningPortal, Nginx, RedisServer, Path]]:
-    """Redis, a provider, the portal with the processes it would have here, and nginx before it."""
+def running(
+    folder: Path, *, faults: bool, processes: int = (os.cpu_count() or 1) * 2 + 1, pool: int = 15
+) -> Iterator[tuple[RunningPortal, Nginx, RedisServer, Path]]:
+    """Redis, a provider, the portal with its processes and their pools of connections, and nginx before it."""
     redis, stub, sent = RedisServer(), free_port(), folder / "sent"
     redis.start()
     with ExitStack() as stack:
@@ -91,9 +94,9 @@ def running(folder: Path, *, faults: bool) -> Iterator[tuple[RunningPortal, Ngin
                  *(("0.05", "0.02") if faults else ())], cwd=ROOT, stdout=output)
         stack.callback(provider.kill)
         portal = RunningPortal(
-            SECRET_KEY=SECRET, workers=(os.cpu_count() or 1) * 2 + 1, REDIS_URL=redis.url, TWILIO_ACCOUNT_SID=ACCOUNT,
+            SECRET_KEY=SECRET, workers=processes, REDIS_URL=redis.url, TWILIO_ACCOUNT_SID=ACCOUNT,
             TWILIO_AUTH_TOKEN=TOKEN, TWILIO_WHATSAPP_FROM=NUMBER,
-            TWILIO_API_BASE_URL=f"http://127.0.0.1:{stub}", DB_POOL_SIZE="15", DB_MAX_OVERFLOW="5")
+            TWILIO_API_BASE_URL=f"http://127.0.0.1:{stub}", DB_POOL_SIZE=str(pool), DB_MAX_OVERFLOW="5")
         stack.callback(portal.remove)
         portal.start()
         # The crowd comes from one address, which the site would take for one office.
@@ -202,13 +205,15 @@ def crowd(nginx: Nginx, facts: dict[str, Any], folder: Path, minutes: float, use
         return {row["Name"]: row for row in csv.DictReader(file)}
 
 
-def measure(minutes: float, users: int, clients: int, pause: tuple[float, float], *, with_faults: bool) -> int:
+def measure(
+    minutes: float, users: int, clients: int, pause: tuple[float, float], *, with_faults: bool, **sizes: int
+) -> int:
     line, stop = Line(), threading.Event()
     queued: list[int] = []
     memory: list[tuple[float, float]] = []
     with tempfile.TemporaryDirectory(prefix="portal-load-") as name, ExitStack() as stack:
         folder = Path(name)
-        portal, nginx, redis, sent = stack.enter_context(running(folder, faults=with_faults))
+        portal, nginx, redis, sent = stack.enter_context(running(folder, faults=with_faults, **sizes))
         address = f"postgresql://postgres@/postgres?host={portal.folder}/data/postgres"
         stack.enter_context(point_portal_at(portal_settings(folder, DATABASE_URL=address, SECRET_KEY=SECRET)))
         ids, policies, cookies = prepare(clients, users, int((minutes + 5) * MESSAGES_A_MINUTE))
@@ -310,11 +315,14 @@ def main() -> int:
     options.add_argument("--clients", type=int, default=2000)
     options.add_argument("--pause", type=float, nargs=2, default=(1.2, 2.6), metavar="SECONDS",
                          help="how long somebody looks at a page, from and to")
+    options.add_argument("--processes", type=int, default=(os.cpu_count() or 1) * 2 + 1, help="WEB_CONCURRENCY")
+    options.add_argument("--pool", type=int, default=15, help="DB_POOL_SIZE")
     options.add_argument("--faults", action="store_true", help="kill and restart its parts meanwhile (3 minutes)")
     given = options.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     minutes = max(given.minutes, 3.0) if given.faults else given.minutes
-    return measure(minutes, given.users, given.clients, tuple(given.pause), with_faults=given.faults)
+    return measure(minutes, given.users, given.clients, tuple(given.pause), with_faults=given.faults,
+                   processes=given.processes, pool=given.pool)
 
 
 if __name__ == "__main__":

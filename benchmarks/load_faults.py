@@ -19,6 +19,7 @@ from tests.servers.redis import RedisServer
 BETWEEN = 20.0      # seconds of peace before each fault
 PATIENCE = 120.0    # seconds until a fault counts as not survived
 REDIS_AWAY = 8.0    # seconds
+RESTART_SEC = 2.0   # of the unit
 
 
 @dataclass
@@ -58,9 +59,19 @@ class Faults:
         psutil.Process(self._master()).children()[0].kill()
 
     def _kill_master(self) -> None:
-        os.kill(self._master(), signal.SIGKILL)
-        time.sleep(2)   # RestartSec of the unit
-        self.portal.start()
+        """It is started again as the unit would: until it stays. While the old web processes leave they may still have
+        the port, and answer that all is well.
+        """
+        master = psutil.Process(self._master())
+        master.kill()
+        while master.is_running() and master.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.05)
+        until = time.monotonic() + PATIENCE
+        while len(self.portal.processes()) <= 1 and time.monotonic() < until:   # a master has its processes
+            if not self.portal.processes():
+                time.sleep(RESTART_SEC)
+                self.portal.start()
+            time.sleep(0.2)
 
     def _kill_redis(self) -> None:
         self.redis.kill()

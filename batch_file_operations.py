@@ -17,7 +17,6 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,7 +39,7 @@ from infrastructure.file_inspection import Inspectors
 from infrastructure.file_places import archive_place, document_place
 from infrastructure.file_rows import OPEN, FileRows, FolderRows
 from infrastructure.local_store import LocalStore, put_back
-from infrastructure.native_threads import elsewhere
+from infrastructure.native_threads import begun, elsewhere
 from infrastructure.spool import SpooledFile, copied, make_durable, remove_older, written_at_once
 from infrastructure.stores import (
     Content,
@@ -124,12 +123,12 @@ class BatchFileManager:
             raise NothingToDo(f"Choose between 1 and {MOST_FILES} files at a time.")
         batch = batch_id or secrets.token_hex(16)
         is_new = self._is_new(batch, uploaded_by) if batch_id else True
-        with contextlib.ExitStack() as open_files, ThreadPoolExecutor(1) as beside:
-            asked = beside.submit(_rows.named, files)  # while the disk is written
+        named = begun(partial(_rows.named, files))  # while the disk is written
+        with contextlib.ExitStack() as open_files:
             offers = offers_of(files, self.spool, open_files)
             open_files.enter_context(self._accepting)
             self.check_room(sum(offer.file.size for offer in offers), len(offers))
-            describe(offers, asked.result())
+            describe(offers, named())
             _rows.notice_repetitions(offers)
             good = [offer for offer in offers if not offer.refusal]
             make_durable(self.spool, [offer.file for offer in good])

@@ -1,11 +1,11 @@
-"""Work that would hold up everybody else of a process: disks, checksums."""
+"""Work that would hold up everybody else of a process: disks, checksums. And work beside one's own."""
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
-from gevent import get_hub, monkey
+from gevent import get_hub, monkey, spawn
 
 Answer = TypeVar("Answer")
 Item = TypeVar("Item")
@@ -17,6 +17,26 @@ def elsewhere(work: Callable[[], Answer]) -> Answer:
     if monkey.is_module_patched("threading"):
         return get_hub().threadpool.apply(work)  # type: ignore[no-any-return]
     return work()
+
+
+def begun(work: Callable[[], Answer]) -> Callable[[], Answer]:
+    """Begins `work`, which waits for others and not for the processor, in a greenlet where gevent runs the process; else
+    it is done when it is asked for. Answers the function that gives its answer, or raises what it raised.
+
+    No thread: Python gives none to a process on its way out, whose last requests are still answered.
+    """
+    if not monkey.is_module_patched("threading"):
+        return work
+    answer: Future[Answer] = Future()
+
+    def carry() -> None:
+        try:
+            answer.set_result(work())
+        except BaseException as problem:  # noqa: BLE001 - whoever asks for the answer gets it
+            answer.set_exception(problem)
+
+    spawn(carry)
+    return answer.result
 
 
 def each_elsewhere(work: Callable[[Item], Answer], items: Iterable[Item]) -> list[Answer]:

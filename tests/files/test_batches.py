@@ -360,6 +360,33 @@ print({{greenlet.value.refusal for greenlet in asked}})
     assert out.stdout.strip() == "{''}"
 
 
+def test_a_process_on_its_way_out_still_accepts_the_last_files(client, database, tmp_path):
+    path = tmp_path / "paper.pdf"
+    path.write_bytes(pdf())
+    code = f"""
+import threading
+threading._register_atexit(lambda: gevent.sleep(2))   # called after that of concurrent.futures, registered later
+from gevent import monkey; monkey.patch_all()
+import concurrent.futures.thread, gevent
+from batch_file_operations import upload_multiple_policy_files
+def last_request():
+    gevent.sleep(0.2)   # the interpreter shuts down meanwhile
+    assert concurrent.futures.thread._shutdown
+    print(upload_multiple_policy_files([{{"file": {str(path)!r}, "client_id": {client!r}}}]))
+gevent.spawn(last_request)
+"""
+    out = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        env={"PATH": "/usr/bin:/bin", "DATABASE_URL": database.database_url or "", "DATA_DIR": str(database.data_dir)},
+    )
+    assert rows_of(out.stdout.strip())[0]["state"] == "queued", out.stderr
+
+
 def test_figures_come_without_an_application(database):
     code = "from batch_file_operations import batch_file_manager; print(batch_file_manager.get_stats())"
     out = subprocess.run(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -14,6 +15,7 @@ from portal.lists.inputs import SavedViewInput
 
 Row = dict[str, Any]
 NOT_PART_OF_A_VIEW = frozenset({"cursor", "at", "size"})
+MOST_ALIKE = 1000   # ways to look at a list that a process keeps
 TOO_MANY = f"At most {queries.MOST_AT_ONCE:,} at once. Narrow the list, then do it in parts."
 
 
@@ -33,8 +35,8 @@ class Column:
 
 @dataclass(frozen=True, eq=False)
 class Preferences:
-    """How one colleague looks at one list: the words of the shown columns, and the saved views. While nothing of them
-    changes, `preferences_of` answers the same object to whoever gives it a `fresh`.
+    """How one colleague looks at one list: the words of the shown columns, and the saved views. Two colleagues who look
+    at it alike have the same object from `preferences_of`, and so the same pieces of pages.
     """
 
     name: str
@@ -48,6 +50,11 @@ class Preferences:
             return None
         wanted = canonical(query)
         return next((view["view_id"] for view in self.views if view["query"] == wanted), None)
+
+    def own(self, query: str, user_id: int) -> Row | None:
+        """The saved view that an address shows, if it is the colleague's own."""
+        now = self.current(query)
+        return next((view for view in self.views if view["view_id"] == now and view["user_id"] == user_id), None)
 
     @property
     def exported(self) -> list[Column]:
@@ -84,11 +91,20 @@ def preferences_of(
 
 def _preferences(user_id: int, name: str, columns: Iterable[Column], permissions: frozenset[str]) -> Preferences:
     rows = queries.preferences(user_id, name)
-    available = [column for column in columns if not column.permission or column.permission in permissions]
+    available = tuple(column for column in columns if not column.permission or column.permission in permissions)
     chosen = next((row["columns"] for row in rows if row["kind"] == "columns"), None)
     words = {column.name for column in available if column.at_first} if chosen is None else set(chosen)
     shown = frozenset(column.name for column in available if column.name in words)
-    return Preferences(name, available, shown, [row for row in rows if row["kind"] == "view"])
+    views = tuple(tuple(row.items()) for row in rows if row["kind"] == "view")
+    return _alike(name, available, shown, views)
+
+
+@lru_cache(MOST_ALIKE)
+def _alike(
+    name: str, available: tuple[Column, ...], shown: frozenset[str], views: tuple[tuple[tuple[str, Any], ...], ...]
+) -> Preferences:
+    """The one object for all who look at a list in this way."""
+    return Preferences(name, available, shown, tuple(map(dict, views)))
 
 
 def canonical(query: str) -> str:

@@ -126,9 +126,10 @@ class Settings:
     web_graceful_timeout: int = _setting(
         "web", parse.number(1, 3600), 30, "Seconds that requests in flight have to finish when the portal stops.", "30")
     web_max_requests: int = _setting(
-        "web", parse.number(0, 10_000_000), 2000, "Requests after which a web process is replaced; 0: never.", "2000")
+        "web", parse.number(0, 10_000_000), 50_000, "Requests after which a web process is replaced; 0: never.", "50000")
     web_max_requests_jitter: int = _setting(
-        "web", parse.number(0, 10_000_000), 500, "Random addition to it: they are not replaced all at once.", "500")
+        "web", parse.number(0, 10_000_000), 25_000, "Random addition to it: they are not replaced all at once.",
+        "25000")
 
     database_url: str | None = _setting(
         "database", _POSTGRES, None, "Any PostgreSQL, for reading and writing.",

@@ -17,7 +17,7 @@ from cachetools import LRUCache
 from database_pool import DatabaseError, DatabasePool, call_function, default_pool, execute_query
 
 Value = TypeVar("Value")
-MOST_KEPT = 1500   # answers in each process: 500 colleagues, and what they look at
+MOST_KEPT = 5000   # answers in each process: 500 colleagues, how each looks at five lists, and what they look at
 MOST_ROWS = 50     # more than the subjects there are, from which on they are gathered: each request adds them up
 MOST_SUBJECTS = 50
 _lock = threading.Lock()

@@ -121,12 +121,17 @@ class Settings:
         f"Web processes. Absent: twice the processors plus one, {MOST_WEB_PROCESSES} at most.", "5")
     web_connections: int = _setting(
         "web", parse.number(1, 100_000), 1000, "Connections that one web process serves at once.", "1000")
+    web_at_once: int = _setting(
+        "web", parse.number(1, 10_000), 8,
+        "Requests that a web process answers at once; the others wait for their turn. More where the database is far.",
+        "8")
     web_timeout: int = _setting(
         "web", parse.number(1, 3600), 60, "Seconds of silence after which a web process counts as stuck.", "60")
     web_graceful_timeout: int = _setting(
         "web", parse.number(1, 3600), 30, "Seconds that requests in flight have to finish when the portal stops.", "30")
     web_max_requests: int = _setting(
-        "web", parse.number(0, 10_000_000), 50_000, "Requests after which a web process is replaced; 0: never.", "50000")
+        "web", parse.number(0, 10_000_000), 50_000, "Requests after which a web process is replaced; 0: never.",
+        "50000")
     web_max_requests_jitter: int = _setting(
         "web", parse.number(0, 10_000_000), 25_000, "Random addition to it: they are not replaced all at once.",
         "25000")

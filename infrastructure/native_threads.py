@@ -20,8 +20,8 @@ def elsewhere(work: Callable[[], Answer]) -> Answer:
 
 
 def begun(work: Callable[[], Answer]) -> Callable[[], Answer]:
-    """Begins `work`, which waits for others and not for the processor, in a greenlet where gevent runs the process; else
-    it is done when it is asked for. Answers the function that gives its answer, or raises what it raised.
+    """Begins `work`, which waits for others and not for the processor, in a greenlet where gevent runs the process;
+    else it is done when asked for. Answers the function that gives its answer, or raises what it raised.
 
     No thread: Python gives none to a process on its way out, whose last requests are still answered.
     """

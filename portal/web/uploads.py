@@ -1,21 +1,18 @@
 """Uploaded files go into the spool as they arrive: never whole in memory, never under a name that was sent."""
 
-import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import IO, Any, TypeVar
 
 from flask import Flask, Request, current_app, request
 
 from batch_file_operations import ACCEPTED_AT_ONCE, LARGEST_FILE, batch_file_manager
-from portal.web.protection import WSGIApplication
+from portal.web.turns import Turns, in_turn, length_of
 
 View = TypeVar("View", bound=Callable[..., Any])
 LARGEST_REQUEST = 6 * LARGEST_FILE  # bytes; several files of one form
 ROUGHLY_A_FILE = 1024 * 1024  # bytes of a request that does not say how long it is
 IN_TURN = 1024 * 1024  # bytes up to which an upload comes at once, and waits for its turn
 LONGEST_WAIT = 5.0  # seconds for a turn: those before may be sent slowly
-
-_turns = threading.BoundedSemaphore(ACCEPTED_AT_ONCE)
 
 
 class PortalRequest(Request):
@@ -48,32 +45,16 @@ def takes_files_here() -> bool:
 def connect(app: Flask) -> None:
     """Makes room for files, after the gate of access and before anybody reads the form."""
     app.request_class = PortalRequest
-    app.wsgi_app = _few_at_once(app.wsgi_app)  # type: ignore[assignment, method-assign]
+    # Small uploads go through a few at a time: fifty that arrive in one moment would all be read and written at once,
+    # and each step of somebody's page would wait for a step of each. None waits for long.
+    app.wsgi_app = in_turn(  # type: ignore[assignment, method-assign]
+        app.wsgi_app, Turns(ACCEPTED_AT_ONCE), _is_small_upload, longest=lambda: LONGEST_WAIT)
     app.before_request(_make_room)
 
 
-def _few_at_once(answer: WSGIApplication) -> WSGIApplication:
-    """Small uploads go through one after the other, a few at a time. Fifty that arrive in one moment would all be read
-    at once, and each step of somebody's page would wait for a step of each. None waits for long.
-    """
-
-    def answer_in_turn(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        if not _is_small_upload(environ):
-            return answer(environ, start_response)
-        has_turn = _turns.acquire(timeout=LONGEST_WAIT)
-        try:
-            return answer(environ, start_response)
-        finally:
-            if has_turn:
-                _turns.release()
-
-    return answer_in_turn
-
-
 def _is_small_upload(environ: dict[str, Any]) -> bool:
-    length = environ.get("CONTENT_LENGTH", "")
-    small = length.isdigit() and len(length) < 9 and int(length) <= IN_TURN
-    return small and environ.get("CONTENT_TYPE", "").startswith("multipart/form-data")
+    length, kind = length_of(environ), environ.get("CONTENT_TYPE", "")
+    return length is not None and length <= IN_TURN and kind.startswith("multipart/form-data")
 
 
 def _make_room() -> None:

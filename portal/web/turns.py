@@ -1,0 +1,89 @@
+"""A process answers a few requests at a time, in the order in which they came; the others wait at the door.
+
+Without that a crowd is served all at once: each step of a request waits for a step of all others, so that a request of
+many steps (an upload) takes many times as long as the queue, and all fight for the connections to the database. With it
+the same work is done, and nobody waits for those who came later.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from portal.web.protection import WSGIApplication
+
+Environ = dict[str, Any]
+LONGEST_WAIT = 5.0  # seconds; whoever holds a turn for longer waits for another server or for a slow sender
+LARGE = 1024 * 1024  # bytes of a request that may come as slowly as somebody's line
+# Asked by whoever looks whether the portal is well, also while a crowd waits; sign-in waits for its own turns to hash.
+NO_TURN = ("/health", "/metrics", "/login")
+
+
+class Turns:
+    """So many turns. Who gives one back hands it to whoever has waited longest; nobody who comes later is faster."""
+
+    def __init__(self, at_once: int) -> None:
+        self._lock, self._free = threading.Lock(), at_once
+        self._waiting: deque[threading.Lock] = deque()
+
+    def take(self, longest: float) -> bool:
+        """Waits for a turn, `longest` seconds at most; False when none came."""
+        with self._lock:
+            if self._free > 0:
+                self._free -= 1
+                return True
+            ticket = threading.Lock()
+            ticket.acquire()
+            self._waiting.append(ticket)
+        if ticket.acquire(timeout=longest):
+            return True
+        with self._lock:
+            if ticket not in self._waiting:
+                return True   # handed over at the last moment
+            self._waiting.remove(ticket)
+        return False
+
+    def give_back(self) -> None:
+        """Hands the turn on, or keeps it for the next who comes."""
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._free += 1
+
+
+def in_turn(
+    answer: WSGIApplication, turns: Turns, waits: Callable[[Environ], bool], *, longest: Callable[[], float]
+) -> WSGIApplication:
+    """The application, where requests for which `waits` is true take a turn of `turns`, or go on without one after
+    `longest` seconds. A turn lasts until the answer begins: a stream, or somebody who reads slowly, holds none.
+    """
+    def answer_in_turn(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if not waits(environ):
+            return answer(environ, start_response)
+        has_turn = turns.take(longest())
+        try:
+            return answer(environ, start_response)
+        finally:
+            if has_turn:
+                turns.give_back()
+
+    return answer_in_turn
+
+
+def behind_the_door(answer: WSGIApplication, at_once: int) -> WSGIApplication:
+    """The application that answers `at_once` requests at a time (WEB_AT_ONCE)."""
+    return in_turn(answer, Turns(at_once), _waits_at_the_door, longest=lambda: LONGEST_WAIT)
+
+
+def length_of(environ: Environ) -> int | None:
+    """The bytes of a request's body as it says; None when it does not say."""
+    written = environ.get("CONTENT_LENGTH") or ""
+    return int(written) if written.isdigit() and len(written) < 19 else None
+
+
+def _waits_at_the_door(environ: Environ) -> bool:
+    if environ.get("PATH_INFO", "").startswith(NO_TURN):
+        return False
+    length = length_of(environ)
+    return environ.get("REQUEST_METHOD") in ("GET", "HEAD") or (length is not None and length <= LARGE)

@@ -1,0 +1,119 @@
+"""A process answers a few requests at a time, in the order in which they came."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import pytest
+
+from portal.web import turns
+from portal.web.turns import Turns
+from tests.servers.processes import wait_for
+
+AT_ONCE = 2
+MANY = 10
+
+
+class Office:
+    """An application behind the door that counts who is in it at once, and answers when it is told to."""
+
+    def __init__(self):
+        self.inside, self.most, self.order = 0, 0, []
+        self.lock, self.may_end = threading.Lock(), threading.Event()
+        self.door = turns.behind_the_door(self.answer, AT_ONCE)
+
+    def answer(self, environ, start_response):
+        with self.lock:
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+            self.order.append(environ["PATH_INFO"])
+        self.may_end.wait(30)
+        with self.lock:
+            self.inside -= 1
+        return iter([b"kept"])
+
+    def ask(self, path="/clients", method="GET", **more):
+        return self.door({"PATH_INFO": path, "REQUEST_METHOD": method, **more}, lambda *_: None)
+
+
+@pytest.fixture
+def office():
+    return Office()
+
+
+def test_no_more_than_its_turns_are_answered_at_once(office):
+    with ThreadPoolExecutor(MANY) as colleagues:
+        asked = [colleagues.submit(office.ask) for _ in range(MANY)]
+        wait_for(lambda: office.inside == AT_ONCE, "both turns taken")
+        office.may_end.set()
+        assert [b"".join(one.result()) for one in asked] == [b"kept"] * MANY
+    assert office.most == AT_ONCE
+
+
+def test_those_who_wait_are_answered_in_the_order_in_which_they_came(office):
+    one = Turns(1)
+    office.door = turns.in_turn(office.answer, one, lambda _environ: True, longest=lambda: 30.0)
+    with ThreadPoolExecutor(MANY) as colleagues:
+        asked = [colleagues.submit(office.ask, "/0")]
+        wait_for(lambda: office.inside == 1, "the first")
+        for number in range(1, MANY):
+            asked.append(colleagues.submit(office.ask, f"/{number}"))
+            wait_for(partial(so_many_wait, one, number), "a colleague at the door")
+        office.may_end.set()
+        assert [b"".join(done.result()) for done in asked] == [b"kept"] * MANY
+    assert office.order == [f"/{number}" for number in range(MANY)]
+
+
+def so_many_wait(one: Turns, number: int) -> bool:
+    return len(one._waiting) == number
+
+
+@pytest.mark.parametrize(("path", "method", "more"), [
+    ("/health", "GET", {}), ("/health/detailed", "GET", {}), ("/metrics", "GET", {}),
+    ("/login", "POST", {"CONTENT_LENGTH": "80"}),
+    ("/documents/upload", "POST", {"CONTENT_LENGTH": str(turns.LARGE + 1)}),
+    ("/documents/upload", "POST", {"HTTP_TRANSFER_ENCODING": "chunked"}),
+])
+def test_some_wait_for_nobody(office, path, method, more):
+    with ThreadPoolExecutor(AT_ONCE + 1) as colleagues:
+        held = [colleagues.submit(office.ask) for _ in range(AT_ONCE)]
+        wait_for(lambda: office.inside == AT_ONCE, "both turns taken")
+        other = colleagues.submit(office.ask, path, method, **more)
+        wait_for(lambda: office.inside == AT_ONCE + 1, "the one who waits for nobody")
+        office.may_end.set()
+        assert [b"".join(one.result()) for one in (*held, other)] == [b"kept"] * (AT_ONCE + 1)
+
+
+def test_none_waits_for_ever_and_no_turn_is_lost(office, monkeypatch):
+    monkeypatch.setattr(turns, "LONGEST_WAIT", 0.05)
+    with ThreadPoolExecutor(MANY) as colleagues:
+        asked = [colleagues.submit(office.ask) for _ in range(MANY)]
+        wait_for(lambda: office.inside == MANY, "all of them")
+        office.may_end.set()
+        assert [b"".join(one.result()) for one in asked] == [b"kept"] * MANY
+    office.may_end.clear()
+    monkeypatch.setattr(turns, "LONGEST_WAIT", 30.0)
+    office.most = 0
+    with ThreadPoolExecutor(MANY) as colleagues:
+        asked = [colleagues.submit(office.ask) for _ in range(MANY)]
+        wait_for(lambda: office.inside == AT_ONCE, "as many as before")
+        office.may_end.set()
+        assert [b"".join(one.result()) for one in asked] == [b"kept"] * MANY
+    assert office.most == AT_ONCE
+
+
+def test_a_view_that_fails_gives_its_turn_back():
+    def fails(environ, start_response):
+        raise RuntimeError("no answer")
+
+    door = turns.behind_the_door(fails, 1)
+    for _ in range(3):
+        with pytest.raises(RuntimeError, match="no answer"):
+            door({"PATH_INFO": "/", "REQUEST_METHOD": "GET"}, lambda *_: None)
+
+
+def test_who_reads_slowly_holds_no_turn(office):
+    office.may_end.set()
+    answers = [office.ask() for _ in range(MANY)]   # none of them read yet
+    assert office.most == 1
+    assert [b"".join(answer) for answer in answers] == [b"kept"] * MANY

@@ -16,7 +16,8 @@ Environ = dict[str, Any]
 LONGEST_WAIT = 5.0  # seconds; whoever holds a turn for longer waits for another server or for a slow sender
 LARGE = 1024 * 1024  # bytes of a request that may come as slowly as somebody's line
 # Asked by whoever looks whether the portal is well, also while a crowd waits; sign-in waits for its own turns to hash.
-NO_TURN = ("/health", "/metrics", "/login")
+NO_TURN = ("/health", "/metrics", "/login", "/media/")
+FROM_A_STORE = ("/content", "/preview")   # of a document: it waits for the disk or for Drive, as /media/ does
 
 
 class Turns:
@@ -83,7 +84,8 @@ def length_of(environ: Environ) -> int | None:
 
 
 def _waits_at_the_door(environ: Environ) -> bool:
-    if environ.get("PATH_INFO", "").startswith(NO_TURN):
+    path = environ.get("PATH_INFO", "")
+    if path.startswith(NO_TURN) or path.endswith(FROM_A_STORE):
         return False
     length = length_of(environ)
     return environ.get("REQUEST_METHOD") in ("GET", "HEAD") or (length is not None and length <= LARGE)

@@ -6,12 +6,12 @@ from typing import IO, Any, TypeVar
 from flask import Flask, Request, current_app, request
 
 from batch_file_operations import ACCEPTED_AT_ONCE, LARGEST_FILE, batch_file_manager
-from portal.web.turns import Turns, in_turn, length_of
+from portal.web.turns import LARGE, Turns, in_turn, length_of
 
 View = TypeVar("View", bound=Callable[..., Any])
 LARGEST_REQUEST = 6 * LARGEST_FILE  # bytes; several files of one form
 ROUGHLY_A_FILE = 1024 * 1024  # bytes of a request that does not say how long it is
-IN_TURN = 1024 * 1024  # bytes up to which an upload comes at once, and waits for its turn
+IN_TURN = LARGE  # bytes up to which an upload comes at once, and waits for its turn
 LONGEST_WAIT = 5.0  # seconds for a turn: those before may be sent slowly
 
 

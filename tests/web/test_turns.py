@@ -70,7 +70,8 @@ def so_many_wait(one: Turns, number: int) -> bool:
 
 @pytest.mark.parametrize(("path", "method", "more"), [
     ("/health", "GET", {}), ("/health/detailed", "GET", {}), ("/metrics", "GET", {}),
-    ("/login", "POST", {"CONTENT_LENGTH": "80"}),
+    ("/login", "POST", {"CONTENT_LENGTH": "80"}), ("/media/abc", "GET", {}),
+    ("/documents/7/content", "GET", {}), ("/documents/7/preview", "GET", {}),
     ("/documents/upload", "POST", {"CONTENT_LENGTH": str(turns.LARGE + 1)}),
     ("/documents/upload", "POST", {"HTTP_TRANSFER_ENCODING": "chunked"}),
 ])

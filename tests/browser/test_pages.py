@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Dialog, Page, Route
 
 from database_pool import execute_query
 from tests.browser.conftest import Agency
-from tests.browser.sweep import AXE, Sweep, bring_axe, faults_of
+from tests.browser.sweep import AXE, WIDTHS, Sweep, bring_axe, faults_of
 from tests.documents.conftest import scan
 
 pytestmark = pytest.mark.slow
@@ -113,6 +113,20 @@ def test_the_actions_column_was_cut_off_at_1366_px(agency: Agency, open_page: Ca
         if page.evaluate(tables):
             cut.append(name)
     assert cut == []
+
+
+@pytest.mark.parametrize("path", ["/clients", "/policies", "/renewals"])
+def test_the_menus_of_a_list_lie_within_a_phone(open_page: Callable[..., Page], path: str) -> None:
+    page = open_page(path, "phone")
+    menus = page.locator("main details.menu")
+    for number in range(menus.count()):
+        menus.nth(number).locator("summary").click()
+        place = menus.nth(number).locator(".panel").bounding_box()
+        assert place is not None
+        assert place["x"] >= 0
+        assert place["x"] + place["width"] <= WIDTHS["phone"]
+        menus.nth(number).locator("summary").click()
+    assert menus.count() >= 2
 
 
 HEAVIEST = 60 * 1024   # bytes of a page as it travels

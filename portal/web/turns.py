@@ -53,16 +53,14 @@ class Turns:
                 self._free += 1
 
 
-def in_turn(
-    answer: WSGIApplication, turns: Turns, waits: Callable[[Environ], bool], *, longest: Callable[[], float]
-) -> WSGIApplication:
+def in_turn(answer: WSGIApplication, turns: Turns, waits: Callable[[Environ], bool]) -> WSGIApplication:
     """The application, where requests for which `waits` is true take a turn of `turns`, or go on without one after
-    `longest` seconds. A turn lasts until the answer begins: a stream, or somebody who reads slowly, holds none.
+    LONGEST_WAIT. A turn lasts until the answer begins: a stream, or somebody who reads slowly, holds none.
     """
     def answer_in_turn(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         if not waits(environ):
             return answer(environ, start_response)
-        has_turn = turns.take(longest())
+        has_turn = turns.take(LONGEST_WAIT)
         try:
             return answer(environ, start_response)
         finally:
@@ -74,7 +72,7 @@ def in_turn(
 
 def behind_the_door(answer: WSGIApplication, at_once: int) -> WSGIApplication:
     """The application that answers `at_once` requests at a time (WEB_AT_ONCE)."""
-    return in_turn(answer, Turns(at_once), _waits_at_the_door, longest=lambda: LONGEST_WAIT)
+    return in_turn(answer, Turns(at_once), _waits_at_the_door)
 
 
 def length_of(environ: Environ) -> int | None:

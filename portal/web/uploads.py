@@ -12,7 +12,6 @@ View = TypeVar("View", bound=Callable[..., Any])
 LARGEST_REQUEST = 6 * LARGEST_FILE  # bytes; several files of one form
 ROUGHLY_A_FILE = 1024 * 1024  # bytes of a request that does not say how long it is
 IN_TURN = LARGE  # bytes up to which an upload comes at once, and waits for its turn
-LONGEST_WAIT = 5.0  # seconds for a turn: those before may be sent slowly
 
 
 class PortalRequest(Request):
@@ -48,7 +47,7 @@ def connect(app: Flask) -> None:
     # Small uploads go through a few at a time: fifty that arrive in one moment would all be read and written at once,
     # and each step of somebody's page would wait for a step of each. None waits for long.
     app.wsgi_app = in_turn(  # type: ignore[assignment, method-assign]
-        app.wsgi_app, Turns(ACCEPTED_AT_ONCE), _is_small_upload, longest=lambda: LONGEST_WAIT)
+        app.wsgi_app, Turns(ACCEPTED_AT_ONCE), _is_small_upload)
     app.before_request(_make_room)
 
 

@@ -16,6 +16,7 @@ from werkzeug.datastructures import FileStorage
 
 import batch_file_operations
 from batch_file_operations import BatchFileManager, NothingToDo, QueueFull, upload_multiple_policy_files
+from config import Settings
 from database_pool import call_function, execute_query, transaction
 from task_queue import run_due_tasks
 
@@ -360,6 +361,19 @@ print({{greenlet.value.refusal for greenlet in asked}})
     assert out.stdout.strip() == "{''}"
 
 
+def run_apart(code: str, database: Settings) -> subprocess.CompletedProcess[str]:
+    """Runs code in a process of its own, on the database of the test."""
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        env={"PATH": "/usr/bin:/bin", "DATABASE_URL": database.database_url or "", "DATA_DIR": str(database.data_dir)},
+    )
+
+
 def test_a_process_on_its_way_out_still_accepts_the_last_files(client, database, tmp_path):
     path = tmp_path / "paper.pdf"
     path.write_bytes(pdf())
@@ -375,28 +389,12 @@ def last_request():
     print(upload_multiple_policy_files([{{"file": {str(path)!r}, "client_id": {client!r}}}]))
 gevent.spawn(last_request)
 """
-    out = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-        env={"PATH": "/usr/bin:/bin", "DATABASE_URL": database.database_url or "", "DATA_DIR": str(database.data_dir)},
-    )
+    out = run_apart(code, database)
     assert rows_of(out.stdout.strip())[0]["state"] == "queued", out.stderr
 
 
 def test_figures_come_without_an_application(database):
     code = "from batch_file_operations import batch_file_manager; print(batch_file_manager.get_stats())"
-    out = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-        env={"PATH": "/usr/bin:/bin", "DATABASE_URL": database.database_url or "", "DATA_DIR": str(database.data_dir)},
-    )
+    out = run_apart(code, database)
     assert "'max_workers': 10" in out.stdout
     assert "'waiting': {'bytes'" in out.stdout

@@ -35,6 +35,14 @@ class Office:
     def ask(self, path="/clients", method="GET", **more):
         return self.door({"PATH_INFO": path, "REQUEST_METHOD": method, **more}, lambda *_: None)
 
+    def answer_a_crowd(self, *, when_inside):
+        """What MANY who come at once are answered; the answers begin when so many are in."""
+        with ThreadPoolExecutor(MANY) as colleagues:
+            asked = [colleagues.submit(self.ask) for _ in range(MANY)]
+            wait_for(lambda: self.inside == when_inside, f"{when_inside} of them")
+            self.may_end.set()
+            return [b"".join(one.result()) for one in asked]
+
 
 @pytest.fixture
 def office():
@@ -42,17 +50,14 @@ def office():
 
 
 def test_no_more_than_its_turns_are_answered_at_once(office):
-    with ThreadPoolExecutor(MANY) as colleagues:
-        asked = [colleagues.submit(office.ask) for _ in range(MANY)]
-        wait_for(lambda: office.inside == AT_ONCE, "both turns taken")
-        office.may_end.set()
-        assert [b"".join(one.result()) for one in asked] == [b"kept"] * MANY
+    assert office.answer_a_crowd(when_inside=AT_ONCE) == [b"kept"] * MANY
     assert office.most == AT_ONCE
 
 
-def test_those_who_wait_are_answered_in_the_order_in_which_they_came(office):
+def test_those_who_wait_are_answered_in_the_order_in_which_they_came(office, monkeypatch):
+    monkeypatch.setattr(turns, "LONGEST_WAIT", 30.0)
     one = Turns(1)
-    office.door = turns.in_turn(office.answer, one, lambda _environ: True, longest=lambda: 30.0)
+    office.door = turns.in_turn(office.answer, one, lambda _environ: True)
     with ThreadPoolExecutor(MANY) as colleagues:
         asked = [colleagues.submit(office.ask, "/0")]
         wait_for(lambda: office.inside == 1, "the first")
@@ -87,11 +92,7 @@ def test_some_wait_for_nobody(office, path, method, more):
 
 def test_none_waits_for_ever_and_no_turn_is_lost(office, monkeypatch):
     monkeypatch.setattr(turns, "LONGEST_WAIT", 0.05)
-    with ThreadPoolExecutor(MANY) as colleagues:
-        asked = [colleagues.submit(office.ask) for _ in range(MANY)]
-        wait_for(lambda: office.inside == MANY, "all of them")
-        office.may_end.set()
-        assert [b"".join(one.result()) for one in asked] == [b"kept"] * MANY
+    assert office.answer_a_crowd(when_inside=MANY) == [b"kept"] * MANY
     office.may_end.clear()
     monkeypatch.setattr(turns, "LONGEST_WAIT", 30.0)
     office.most = 0

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 
 from batch_file_operations import ACCEPTED_AT_ONCE
-from portal.web import uploads
+from portal.web import turns, uploads
 from tests.servers.processes import wait_for
 
 MANY = 4 * ACCEPTED_AT_ONCE
@@ -58,7 +58,7 @@ def test_small_uploads_wait_for_their_turn_and_large_ones_do_not(office):
 
 
 def test_none_waits_for_ever(office, monkeypatch):
-    monkeypatch.setattr(uploads, "LONGEST_WAIT", 0.05)
+    monkeypatch.setattr(turns, "LONGEST_WAIT", 0.05)
     with ThreadPoolExecutor(MANY) as colleagues:
         slow = [colleagues.submit(office.send, 1000) for _ in range(MANY)]
         office.wait_until(MANY)

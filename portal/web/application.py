@@ -53,8 +53,11 @@ class SignedSessions(SecureCookieSessionInterface):
             return self.session_class(content)
         lasting = int(app.permanent_session_lifetime.total_seconds())
         try:
-            content, signed_at = signer.loads(cookie, max_age=lasting, return_timestamp=True)
+            # Its age is judged here: one that was signed while the clock was ahead is none of a forger.
+            content, signed_at = signer.loads(cookie, return_timestamp=True)
         except BadSignature:
+            return self.session_class()
+        if signed_at.timestamp() + lasting <= time.time():
             return self.session_class()
         if all(type(value) in _PLAIN for value in content.values()):   # a view may change others where they are
             with self._lock:

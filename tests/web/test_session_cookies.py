@@ -60,6 +60,15 @@ def test_a_cookie_that_was_good_ends_when_it_is_too_old(browser, monkeypatch):
         assert read(browser) == content
 
 
+def test_a_cookie_that_was_signed_while_the_clock_was_an_hour_ahead_is_good(app, monkeypatch):
+    """Else all who clicked in that hour are signed out when the clock is set right."""
+    browser, real = app.test_client(), time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 3600)
+    browser.get("/sign")
+    monkeypatch.setattr(time, "time", real)
+    assert read(browser)["token"] == "t"
+
+
 @pytest.mark.parametrize("spoil", [
     lambda cookie: ("A" if cookie[0] != "A" else "B") + cookie[1:], lambda cookie: "A" + cookie,
     lambda cookie: cookie[:-2], lambda cookie: cookie + "AA", lambda _: "nonsense",

@@ -1,7 +1,7 @@
 """Sessions: the browser holds a random token, the row its SHA-256. Revoked in the row, a session is over at once.
 
-The row is the truth, and is read once a minute in each process; in between it holds until the database counts a change
-of sessions or colleagues. So what another process revokes is over at the next click.
+The row is the truth. What a process has read of it holds until the database counts a change of sessions or colleagues,
+so what another process revokes is over at the next click. That a session was used is no such change: see `seen`.
 """
 
 import datetime
@@ -13,11 +13,10 @@ from typing import Any
 from database_pool import Transaction
 from portal import formats
 from portal.freshness import Fresh
-from portal.staff import queries
+from portal.staff import queries, seen
 
 LONGEST = datetime.timedelta(hours=12)   # a working day, and the next one begins with signing in
 LONGEST_IDLE = datetime.timedelta(hours=2)
-SEEN_EVERY = datetime.timedelta(minutes=1)   # a write for every click would cost more than the page
 KEPT_AFTER_END = datetime.timedelta(days=30)
 ACTIVE_WITHIN = datetime.timedelta(minutes=5)
 
@@ -50,23 +49,15 @@ def find(token: str, fresh: Fresh) -> dict[str, Any] | None:
     key = key_of(token)
     read = partial(queries.session_of, key)
     row = fresh.value("sessions", key, read)
-    if row is not None and is_due_to_be_seen(row):   # perhaps it was seen, by another process
+    if row is not None and _is_idle(row):   # perhaps it was used, and another process noted it
         row = fresh.value("sessions", key, read, anew=True)
-    now = formats.now()
-    if row is None or row["expires_at"] <= now or row["last_seen_at"] <= now - LONGEST_IDLE:
+    if row is None or row["expires_at"] <= formats.now() or _is_idle(row):
         return None
     return row
 
 
-def is_due_to_be_seen(row: dict[str, Any]) -> bool:
-    """Whether the session was last noted as used more than a minute ago."""
-    seen: datetime.datetime = row["last_seen_at"]
-    return seen < formats.now() - SEEN_EVERY
-
-
-def note_seen(tx: Transaction, row: dict[str, Any]) -> None:
-    """Keeps the session from going idle."""
-    tx.update("sessions", {"last_seen_at": formats.now()}, filters={"token_hash_eq": row["token_hash"]})
+def _is_idle(row: dict[str, Any]) -> bool:
+    return seen.of_this_process.last(row) <= formats.now() - LONGEST_IDLE
 
 
 def end(tx: Transaction, session_key: str) -> None:

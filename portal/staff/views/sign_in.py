@@ -11,7 +11,7 @@ import config
 from database_pool import Conflict, DatabaseError, transaction
 from portal import web
 from portal.errors import Refused, TooManyAttempts
-from portal.staff import queries, service, sessions, tokens, two_step
+from portal.staff import queries, seen, service, sessions, tokens, two_step
 from portal.staff.inputs import SecondStep, SignIn
 from portal.staff.views import clerk_page
 
@@ -24,12 +24,12 @@ def load_user(token: str) -> web.StaffMember | None:
     row = sessions.find(token, web.fresh())
     if row is None or not _is_of_this_way(row):
         return None
-    if sessions.is_due_to_be_seen(row):
+    if used := seen.of_this_process.note(row):
         try:
             with transaction() as tx:
-                sessions.note_seen(tx, row)
-        except DatabaseError:   # the page matters more than the minute; the next click notes it
-            logger.warning("session not noted as used", exc_info=True)
+                seen.write(tx, used)
+        except DatabaseError:   # the page matters more than the minute; a later click notes it
+            logger.warning("sessions not noted as used", exc_info=True)
     by_clerk = web.signs_in_by_clerk()
     return web.StaffMember(
         user_id=row["user_id"], name=row["name"], email=row["email"], role=row["role"], theme=row["theme"],

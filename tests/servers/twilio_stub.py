@@ -5,13 +5,14 @@
     stub.accepted            # what a real provider would have sent on to phones, in order
 
 `python -m tests.servers.twilio_stub PORT LATENCY [BUSY DROPPED]` runs one in a process of its own, which prints a line
-per message: the monotonic second it came in, and its recipient.
+per message: the monotonic second it came in, and its recipient. SIGUSR1 makes it slow, SIGUSR2 as quick as before.
 """
 
 import base64
 import itertools
 import json
 import random
+import signal
 import sys
 import threading
 import time
@@ -28,6 +29,7 @@ from tests.servers.processes import free_port
 
 ACCOUNT, TOKEN = "AC" + "0" * 32, "token-of-the-tests"
 NUMBER = "whatsapp:+14155238886"
+SLOW = 8.0   # seconds for each answer
 
 
 @dataclass
@@ -188,6 +190,8 @@ def main(port: int, latency: float, busy: float = 0.0, dropped: float = 0.0) -> 
         sys.stdout.flush()
 
     stub = TwilioStub(latency=latency, busy=busy, dropped=dropped, on_message=tell)
+    signal.signal(signal.SIGUSR1, lambda *_: setattr(stub, "latency", SLOW))
+    signal.signal(signal.SIGUSR2, lambda *_: setattr(stub, "latency", latency))
     stub.start(port)
     threading.Event().wait()
 

@@ -10,7 +10,7 @@ import pytest
 from database_pool import DatabasePool
 from tests.conftest import portal_settings
 from tests.database.colleagues import Colleagues
-from tests.servers.processes import free_port
+from tests.servers.processes import free_port, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -18,6 +18,11 @@ FUNCTIONS = """
 create function slow(seconds double precision) returns integer language plpgsql as $$
 begin
   perform pg_sleep(seconds);
+  return 1;
+end $$;
+create function wait_for_gate() returns integer language plpgsql as $$
+begin
+  perform pg_advisory_xact_lock_shared(8);
   return 1;
 end $$;
 create function echo(word text) returns text language sql as $$ select word $$;
@@ -68,9 +73,12 @@ def test_connections_are_kept_and_not_more_than_needed(settings):
     for _ in range(50):
         pool.execute_query("clients")
     assert pool.statistics()["opened"] == 1
-    threads = [threading.Thread(target=pool.call_function, args=("slow", {"seconds": 0.3})) for _ in range(8)]
-    for thread in threads:
-        thread.start()
+    threads = [threading.Thread(target=pool.call_function, args=("wait_for_gate",)) for _ in range(8)]
+    with psycopg.connect(settings.database_url) as gate:
+        gate.execute("select pg_advisory_xact_lock(8)")
+        for thread in threads:
+            thread.start()
+        wait_for(lambda: pool.statistics()["in_use"] == 8, "all connections")
     for thread in threads:
         thread.join()
     statistics = pool.statistics()

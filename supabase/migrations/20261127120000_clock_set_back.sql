@@ -9,7 +9,8 @@ create table clock_corrections (
 
 -- Moments that were counted from a clock which was ahead begin now. Whoever wrote them did so lately: a task and a message
 -- say when; what was to happen at a time of day, hours after it was asked for, stays as it is. What somebody put off until
--- the end of the wrong hour, before this was noticed, begins now as well.
+-- the end of the wrong hour, before this was noticed, begins now as well. When an attempt began is told by the right clock:
+-- its provider is asked for messages since then.
 create function follow_clock_back() returns void
 language plpgsql volatile set search_path = public, pg_temp as $$
 declare
@@ -18,7 +19,7 @@ begin
   if not pg_try_advisory_xact_lock(4712, 0) then
     return;   -- somebody is at it
   end if;
-  select noticed_at, noticed_at + ahead as wrong into noticed from clock_corrections order by noticed_at desc limit 1;
+  select noticed_at, ahead, noticed_at + ahead as wrong into noticed from clock_corrections order by noticed_at desc limit 1;
   update task_workers
      set seen_at = least(seen_at, now()), missing_since = case when missing_since is not null then least(missing_since, now()) end
    where seen_at > now() or missing_since > now();
@@ -37,7 +38,7 @@ begin
      set not_before = case when m.state_at > now() and m.not_before - m.state_at <= interval '1 hour'
                            then now() + greatest(m.not_before - m.state_at, '0') else m.not_before end,
          state_at = least(m.state_at, now()),
-         claimed_at = case when m.claimed_at is not null then least(m.claimed_at, now()) end,
+         claimed_at = case when m.claimed_at > now() then m.claimed_at - noticed.ahead else m.claimed_at end,
          unclear_since = case when m.unclear_since is not null then least(m.unclear_since, now()) end
    where m.state in ('queued', 'sending', 'unclear') and (m.state_at > now() or m.claimed_at > now());
   update contacts set next_send_at = now() where next_send_at > now();

@@ -15,7 +15,7 @@ import trustme
 
 import config
 from portal.formats import now
-from portal.gateways import http
+from portal.gateways import http, whatsapp_twilio
 from portal.gateways.interface import Accepted, Attachment, Kind, Outgoing, SendFailed, Template
 from portal.gateways.whatsapp_twilio import Twilio, is_public
 from tests.conftest import portal_settings
@@ -101,6 +101,18 @@ def test_what_became_of_messages_is_asked_as_twilio_describes_it(described, stub
     assert report is not None and (report.provider_id, report.status) == (sid, "sent")
     found = described.find("+919820054321", now() - timedelta(minutes=1))
     assert [(one.provider_id, one.text) for one in found] == [(sid, TEXT.text)]
+
+
+@pytest.mark.parametrize(("hours", "to"), [(1, "+919820077771"), (-1, "+919820077772")])
+def test_a_message_is_found_although_our_clock_is_wrong(gateway, monkeypatch, hours, to):
+    def wrong():
+        return now() + timedelta(hours=hours)
+
+    monkeypatch.setattr(whatsapp_twilio, "now", wrong)
+    claimed_at = wrong()
+    sid = gateway.send(replace(TEXT, to=to)).provider_id
+    assert [one.provider_id for one in gateway.find(to, claimed_at)] == [sid]
+    assert gateway.find(to, claimed_at + timedelta(minutes=1)) == []
 
 
 def test_a_text_names_sender_recipient_and_where_reports_go(gateway, stub):

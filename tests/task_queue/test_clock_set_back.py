@@ -104,6 +104,16 @@ def test_a_line_and_a_schedule_do_not_wait_either(sql, worker):
     assert call_function("fire_schedules", {"schedules": asked}) <= 60
 
 
+def test_an_attempt_of_the_wrong_hour_began_when_it_really_did(sql, worker):
+    with transaction() as tx:
+        queue_messages(tx, THE_PORTAL, [NewMessage("email", "service", "attempt", "c@example.in", text="Hello.",
+                                                   subject="Hello", priority=1)])
+    sql.execute("update messages set state = 'unclear', claimed_at = now() + interval '3590 seconds',"
+                " state_at = now() + interval '3591 seconds' where recipient = 'c@example.in'")
+    tend(worker)
+    assert -11 < seconds_until(sql, "claimed_at", "recipient = 'c@example.in'", table="messages") < -9
+
+
 def test_a_message_of_the_wrong_hour_goes_out(sql, worker):
     with transaction() as tx:
         queue_messages(tx, THE_PORTAL, [NewMessage("email", "service", "set-back", "a@example.in", text="Hello.",
@@ -112,7 +122,8 @@ def test_a_message_of_the_wrong_hour_goes_out(sql, worker):
     sql.execute("insert into contacts (channel, address, next_send_at) values ('email', 'b@example.in', now() +"
                 " interval '1 hour') on conflict do nothing")
     tend(worker)
-    row = execute_query("messages", columns="state, not_before, state_at, claimed_at").data[0]
+    row = execute_query("messages", columns="state, not_before, state_at, claimed_at",
+                        filters={"recipient": "a@example.in"}).data[0]
     now = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=1)
     assert row["not_before"] <= now and row["state_at"] <= now and row["claimed_at"] is None
     assert seconds_until(sql, "max(next_send_at)", table="contacts") <= 0

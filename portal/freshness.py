@@ -1,6 +1,6 @@
 """Answers that stay right until somebody changes what they were made from: a session, a list, its totals, choices.
 
-The database counts the transactions that changed a subject (the view `change_marks`). A process that kept an answer
+The database counts the transactions that changed a subject (`latest_marks`). A process that kept an answer
 with the mark it saw may give it again while the mark is the same. That holds for every process and machine and needs no
 word from the one who changed something, so it cannot be missed.
 """
@@ -14,12 +14,11 @@ from weakref import WeakKeyDictionary
 
 from cachetools import LRUCache
 
-from database_pool import DatabaseError, DatabasePool, call_function, default_pool, execute_query
+from database_pool import DatabaseError, DatabasePool, call_function, default_pool
 
 Value = TypeVar("Value")
 MOST_KEPT = 5000   # answers in each process: 500 colleagues, how each looks at five lists, and what they look at
 MOST_ROWS = 50     # more than the subjects there are, from which on they are gathered: each request adds them up
-MOST_SUBJECTS = 50
 _lock = threading.Lock()
 
 
@@ -59,10 +58,15 @@ class Marks:
 
 
 def _read_marks() -> dict[str, int]:
-    rows = execute_query("change_marks", order="subject", limit=MOST_SUBJECTS).data
-    if sum(row["rows"] - 1 for row in rows) > MOST_ROWS:
+    told = call_function("latest_marks", read_only=True)
+    parts = told.split(",") if told else []
+    marks: dict[str, int] = {}
+    for part in parts:
+        subject, _, times = part.partition(" ")
+        marks[subject] = marks.get(subject, 0) + int(times)
+    if len(parts) - len(marks) > MOST_ROWS:
         call_function("gather_changes")
-    return {row["subject"]: row["mark"] for row in rows}
+    return marks
 
 
 @dataclass

@@ -124,7 +124,7 @@ class Held:
         self.asked, self.go_on, self.waiting = (threading.Semaphore(0) for _ in range(3))
         self._door = self.marks._asking
         self.marks._asking = self  # type: ignore[assignment]
-        monkeypatch.setattr(freshness, "execute_query", self._answer)
+        monkeypatch.setattr(freshness, "call_function", self._answer)
 
     def __enter__(self):
         self.waiting.release()
@@ -139,7 +139,7 @@ class Held:
         assert self.go_on.acquire(timeout=20)
         if self.problem:
             raise self.problem
-        return execute_query(*arguments, **options)
+        return call_function(*arguments, **options)
 
     @contextmanager
     def crowd(self, number):

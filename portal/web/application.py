@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from cachetools import LRUCache
-from flask import Flask, Request
-from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from flask import Flask, Request, Response
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 from portal.web.templates import RowEnvironment
@@ -63,6 +63,13 @@ class SignedSessions(SecureCookieSessionInterface):
             with self._lock:
                 self._good[app.secret_key, cookie] = signed_at.timestamp() + lasting, content
         return self.session_class(content)
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        """Sets the cookie of a session that was changed; a session that was only read costs the remark that it was."""
+        if self.should_set_cookie(app, session) or "Vary" in response.headers:
+            super().save_session(app, session, response)
+        elif session.accessed:
+            response.headers["Vary"] = "Cookie"
 
     def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
         key, serializer = self._made

@@ -28,6 +28,12 @@ def app():
         flask.flash("seen once")
         return "noted"
 
+    @portal.get("/language")
+    def language():
+        answer = flask.make_response(flask.session["token"])
+        answer.vary.add("Accept-Language")
+        return answer
+
     @portal.get("/read")
     def read():
         return {**flask.session, "_flashes": flask.get_flashed_messages()}
@@ -46,6 +52,18 @@ def read(browser):
     content = browser.get("/read").json
     content.pop("_permanent", None)
     return content
+
+
+def test_whoever_keeps_answers_learns_that_they_depend_on_the_cookie(app, browser):
+    assert browser.get("/read").headers.get_all("Vary") == ["Cookie"]
+    assert browser.get("/note").headers.get_all("Vary") == ["Cookie"]
+    assert "Vary" not in app.test_client().get("/nothing").headers
+
+
+def test_a_session_that_is_only_read_sets_no_cookie_and_keeps_what_else_the_answer_depends_on(app, browser):
+    app.config["SESSION_REFRESH_EACH_REQUEST"] = False
+    assert browser.get("/read").headers.get_all("Set-Cookie") == []
+    assert set(browser.get("/language").vary) == {"Accept-Language", "Cookie"}
 
 
 def test_a_cookie_is_read_alike_each_time(browser):

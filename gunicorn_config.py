@@ -8,6 +8,7 @@ from gevent import monkey
 
 monkey.patch_all()
 
+import gc
 import logging
 import os
 import pathlib
@@ -34,9 +35,13 @@ from portal.web.logs import KEPT_FILES, LARGEST_FILE, SharedRotatingFile
 from task_queue import task_queue
 
 _predecessor = 0  # the master that this one was started by with USR2
+LOOK_AT_LOGS = 1.0  # seconds in which lines may still go to a file that was moved away
 LAST_WRITES = 3.0  # seconds of the graceful timeout kept for writing what became of tasks, before the master kills
 QUICK_END = 2.0  # seconds that running tasks have when somebody wants the portal gone at once
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
+# How many more things must have been made than given back before Python looks for rings of them. A page makes thousands
+# that hold nothing in a ring, and the usual 700 spend a fifteenth of all time on looking; these come to some megabytes.
+MADE_BEFORE_A_LOOK = 20_000
 DYING = 5.0  # seconds in which processes that were killed are gone, so that the database may stop
 
 
@@ -68,6 +73,33 @@ def _end_process() -> None:
         os._exit(0)
 
 
+class HeadWithBody:
+    """A connection on which the head of one answer waits for the first part of its body, which follows at once.
+
+    gunicorn sends them one by one: two calls of the system for each page, and two looks of nginx at it.
+    """
+
+    def __init__(self, connection: Any) -> None:
+        self._connection, self._head, self._is_head = connection, b"", True
+
+    def sendall(self, data: bytes) -> None:
+        """Sends it, behind the head; the head itself is kept back."""
+        if self._is_head:
+            self._head, self._is_head = data, False
+            return
+        head, self._head = self._head, b""
+        self._connection.sendall(head + data if head else data)
+
+    def flush(self) -> None:
+        """Sends a head that no body followed."""
+        if self._head:
+            self.sendall(b"")
+
+    def __getattr__(self, name: str) -> Any:
+        self.flush()   # whatever else is done with the connection (a file is sent, it is closed) comes after
+        return getattr(self._connection, name)
+
+
 class FairGeventWorker(GeventWorker):
     """gunicorn's gevent worker, in which a connection gives way after each request.
 
@@ -80,7 +112,11 @@ class FairGeventWorker(GeventWorker):
     _stopping_since: float | None = None
 
     def handle_request(self, listener_name: object, req: object, sock: object, addr: object) -> None:
-        super().handle_request(listener_name, req, sock, addr)
+        answer = HeadWithBody(sock)
+        try:
+            super().handle_request(listener_name, req, answer, addr)
+        finally:
+            answer.flush()
         if not self.alive:
             task_queue.prepare_to_stop()  # max_requests is reached: streams of events end, or they would hold it up
         gevent.sleep(0)
@@ -134,6 +170,7 @@ class PortalLogger(Logger):
             return
         handlers: list[logging.Handler] = [
             SharedRotatingFile(str(output), maxBytes=LARGEST_FILE, backupCount=KEPT_FILES, delay=True)]
+        handlers[0].look_every = LOOK_AT_LOGS  # type: ignore[attr-defined]  # a line for each request
         if log is self.error_log:
             handlers.append(logging.StreamHandler(sys.stderr))
             handlers[-1].addFilter(_is_not_a_worker_coming_or_going)
@@ -216,6 +253,7 @@ def pre_fork(server: Arbiter, worker: FairGeventWorker) -> None:
     Signals wait until the worker minds its own: before that the master's handlers are still in place in it, a SIGTERM
     would be noted and forgotten, and the stop would last the whole graceful timeout.
     """
+    gc.freeze()   # what all share is never looked at again, so that it stays shared
     taken = {other.place for other in server.WORKERS.values()}
     worker.place = next(number for number in range(1, len(taken) + 2) if number not in taken)
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
@@ -232,6 +270,7 @@ def post_worker_init(worker: FairGeventWorker) -> None:
     """After the fork: each web process runs tasks beside its requests (TASK_WORKERS; 0 leaves them to workers)."""
     from portal import measures  # with the application, which is there by now
 
+    gc.set_threshold(MADE_BEFORE_A_LOOK, 10, 10)
     measures.take_place(worker.place)
     measures.start_reporting()
     task_queue.start()

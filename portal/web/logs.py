@@ -34,8 +34,13 @@ class SharedRotatingFile(logging.handlers.RotatingFileHandler):
     RotatingFileHandler alone would let each process rename the file the others have just begun, and lose nine tenths.
     """
 
+    look_every = 0.0   # seconds between looks whether somebody else has moved the file; lines go after it until then
+    _look_at = 0.0
+
     def emit(self, record: logging.LogRecord) -> None:
-        self._follow()
+        if record.created >= self._look_at or record.created < self._look_at - self.look_every:   # or the clock was set
+            self._look_at = record.created + self.look_every
+            self._follow()
         super().emit(record)
 
     def shouldRollover(self, record: logging.LogRecord) -> int:  # noqa: N802 - the name is logging's

@@ -6,10 +6,12 @@ import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from pathlib import Path
 
 import psutil
@@ -24,7 +26,7 @@ SOURCE = (ROOT / "gunicorn_config.py").read_text()
 TREE = ast.parse(SOURCE)
 # A tiny application in place of the portal: what is measured is the server.
 APPLICATION = """
-import os, signal, time, traceback
+import gc, os, signal, time, traceback
 def stop_the_first_web_process_at_its_birth():
     if "spawn_worker" not in {frame.name for frame in traceback.extract_stack()}:
         return   # PostgreSQL is forked too
@@ -36,9 +38,25 @@ def stop_the_first_web_process_at_its_birth():
     os.kill(os.getpid(), signal.SIGTERM)
 if "BORN" in os.environ:
     os.register_at_fork(after_in_child=stop_the_first_web_process_at_its_birth)
+def slowly():
+    yield b"first"
+    time.sleep(2)
+    yield b"second"
 def application(environ, start_response):
     if environ["PATH_INFO"] == "/slow":
         time.sleep(2)
+    if environ["PATH_INFO"] == "/empty":
+        start_response("204 No Content", [])
+        return []
+    if environ["PATH_INFO"] == "/stream":
+        start_response("200 OK", [])
+        return slowly()
+    if environ["PATH_INFO"] == "/file":
+        start_response("200 OK", [("Content-Length", str(os.path.getsize(__file__)))])
+        return environ["wsgi.file_wrapper"](open(__file__, "rb"))
+    if environ["PATH_INFO"] == "/gc":
+        start_response("200 OK", [])
+        return [repr((gc.get_threshold()[0], gc.get_freeze_count() > 10_000)).encode()]
     if environ["PATH_INFO"] == "/work":
         until = time.perf_counter() + 0.005
         while time.perf_counter() < until:
@@ -238,6 +256,50 @@ def _drain(connection: socket.socket, answers: list[bytes]) -> None:
             answers.append(more)
     except OSError:
         return
+
+
+def _segments(connection: socket.socket) -> int:
+    """How many pieces with data have come in (tcpi_data_segs_in of Linux's struct tcp_info)."""
+    return int(struct.unpack_from("I", connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256), 152)[0])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how many pieces came")
+def test_the_head_of_an_answer_comes_with_its_body(server):
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        for number in range(1, 4):
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            answer = connection.recv(4096)
+            assert answer.endswith(b"\r\n\r\nok")
+            assert _segments(connection) == number
+
+
+@pytest.mark.parametrize("method, path, length", [("HEAD", "/", 0), ("GET", "/empty", 0), ("GET", "/file", None)])
+def test_an_answer_without_a_body_and_one_from_a_file_are_whole(server, method, path, length):
+    content = (server.folder / "tiny.py").read_bytes()
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    for _ in range(2):   # on the same connection: nothing of the one before is left in it
+        connection.request(method, path)
+        answer = connection.getresponse()
+        assert answer.status in (200, 204)
+        assert answer.read() == (b"" if length == 0 else content)
+    connection.close()
+
+
+def test_the_first_part_of_a_stream_does_not_wait_for_the_second(server):
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.settimeout(10)
+        connection.sendall(b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n")
+        first = b""
+        while b"first" not in first:
+            first += connection.recv(4096)
+        assert first.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert b"second" not in first
+        assert b"second" in connection.recv(4096)
+
+
+def test_rings_are_looked_for_seldom_and_not_in_what_all_processes_share(server):
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/gc", timeout=10) as answer:
+        assert answer.read() == b"(20000, True)"
 
 
 def test_term_lets_requests_finish_and_takes_the_embedded_database_along(start):

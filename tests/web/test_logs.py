@@ -40,6 +40,26 @@ def test_four_processes_share_one_rotated_file(tmp_path):
     assert Counter(lines) == Counter(written)
 
 
+def test_a_log_that_is_looked_after_now_and_then_follows_its_file_all_the_same(tmp_path):
+    path = tmp_path / "access.log"
+    handler = SharedRotatingFile(path, maxBytes=20_000, backupCount=2)
+    handler.look_every = 1.0
+
+    def write(text, at):
+        handler.emit(logging.makeLogRecord({"msg": text, "created": at}))
+
+    write("before", 1000.0)
+    path.rename(tmp_path / "moved.log")
+    write("meanwhile", 1000.9)
+    write("later", 1001.0)
+    path.rename(tmp_path / "moved again.log")
+    write("the clock was set back", 500.0)
+    handler.close()
+    assert (tmp_path / "moved.log").read_text() == "before\nmeanwhile\n"
+    assert (tmp_path / "moved again.log").read_text() == "later\n"
+    assert path.read_text() == "the clock was set back\n"
+
+
 def test_a_folder_that_cannot_be_written_does_not_stop_the_portal(tmp_path, capsys):
     file_in_the_way = tmp_path / "logs"
     file_in_the_way.write_text("")

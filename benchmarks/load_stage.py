@@ -1,6 +1,5 @@
 """What benchmarks/load.py runs against: the portal as in production, with all that stands around it."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -41,7 +40,7 @@ class Stage:
 
 @contextmanager
 def running(
-    folder: Path, *, faults: bool, processes: int = (os.cpu_count() or 1) * 2 + 1, pool: int = 15
+    folder: Path, *, faults: bool, processes: int, pool: int
 ) -> Iterator[Stage]:
     """All of it, until the end. `faults`: it can be given a full disk and another time, and its provider misbehaves."""
     redis, stub, sent = RedisServer(), free_port(), folder / "sent"
@@ -75,7 +74,7 @@ def _site() -> str:
     """nginx.conf without its limits: the crowd comes from one address, which the site would take for one office."""
     site = (ROOT / "nginx.conf").read_text().replace("/opt/insurance-portal", str(ROOT))
     for limit in ("rate=30r/s", "rate=30r/m"):
-        site = site.replace(limit, "rate=100000r/s")
+        site = site.replace(limit, "rate=100000r/s").replace("burst=60 ", "burst=1000 ")
     return site.replace("limit_conn portal_connections 200;", "limit_conn portal_connections 4000;")
 
 

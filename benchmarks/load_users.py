@@ -13,9 +13,8 @@ from http.cookiejar import Cookie
 from pathlib import Path
 from typing import Any, ClassVar
 
+import lxml.html
 from locust import FastHttpUser, between, events, task
-
-from tests.colleague import largest_form
 
 TOLD: dict[str, Any] = json.loads(Path(os.environ["LOAD_FACTS"]).read_text())
 TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
@@ -35,18 +34,24 @@ def cookie(name: str, value: str) -> Cookie:
     return Cookie(0, name, value, None, False, "127.0.0.1", True, False, "/", True, False, None, False, None, None, {})
 
 
+def told(answer: Any) -> str:
+    """Why a request failed: what the portal said, or what became of the line."""
+    return str(answer.error or (answer.text or "")[:200])
+
+
 class SignedIn(FastHttpUser):
     """Somebody with a session of their own."""
 
     abstract = True
     network_timeout = connection_timeout = 60.0
     number = 0
+    asks_with: ClassVar[dict[str, str]] = {}
     _token = ""
 
     def on_start(self) -> None:
         """With a session that exists already: 750 people do not sign in at one moment, and the portal would slow it."""
         self.client.cookiejar.set_cookie(cookie("session", TOLD["cookies"][self.number]))
-        found = TOKEN.search(self.client.get("/account", name="begin").text)
+        found = TOKEN.search(self.client.get("/account", name="begin", headers=self.asks_with).text)
         assert found, "no session"
         self._token = found[1]
 
@@ -72,7 +77,7 @@ class SignedIn(FastHttpUser):
         with self.client.post("/api/files/batch-upload", data=body, headers=headers, name=name,
                               catch_response=True) as answer:
             if answer.status_code != 202:
-                answer.failure(f"{name}: {answer.status_code} {answer.text[:200]}")
+                answer.failure(f"{name}: {answer.status_code} {told(answer)}")
 
 
 class Colleague(SignedIn):
@@ -140,10 +145,11 @@ class Colleague(SignedIn):
 
     def _filled(self, client_id: str, page: str) -> dict[str, str]:
         """The fields of the form as a browser would send them unchanged. Only the version differs from the last time:
-        to read the whole page again would take the crowd longer than the portal takes to write it.
+        to read the whole page each time would take the crowd as long as the portal takes to write it.
         """
         if client_id not in self._forms:
-            self._forms[client_id] = dict(largest_form(page).fields)
+            form = max(lxml.html.fromstring(page).forms, key=lambda form: len(form.fields))
+            self._forms[client_id] = {name: value.replace("\n", "\r\n") for name, value in form.form_values()}
         version = VERSION.search(page)
         assert version, "no version in the form"
         return {**self._forms[client_id], "version": version[1]}
@@ -157,7 +163,8 @@ class Scanner(SignedIn):
     """All of them upload at the same moment: 20 seconds after the crowd is complete, then each five minutes."""
 
     fixed_count = TOLD["scanners"]
-
+    # nginx would close a line that is idle for so long, maybe just as it is used again; a browser would then ask anew.
+    asks_with: ClassVar[dict[str, str]] = {"Connection": "close"}
     _next: float | None = None
 
     def wait_time(self) -> float:
@@ -188,4 +195,4 @@ class Manager(SignedIn):
         with self.client.post("/api/bulk/send-reminders", json={"policy_ids": chosen}, headers=headers,
                               name="bulk job", catch_response=True) as answer:
             if answer.status_code != 202:
-                answer.failure(f"bulk job: {answer.status_code} {answer.text[:200]}")
+                answer.failure(f"bulk job: {answer.status_code} {told(answer)}")

@@ -355,7 +355,7 @@ def main() -> int:
                          help="how long somebody looks at a page, from and to")
     options.add_argument("--processes", type=int, default=processors, help="WEB_CONCURRENCY")
     options.add_argument("--pool", type=int, default=4, help="DB_POOL_SIZE")
-    options.add_argument("--faults", action="store_true", help="kill and restart its parts meanwhile (7 minutes)")
+    options.add_argument("--faults", action="store_true", help="kill and restart its parts (7 minutes or more)")
     given = options.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     return measure(given)

@@ -168,12 +168,13 @@ class PortalLogger(Logger):
         if output in (None, "-"):
             super()._set_handler(log, output, fmt, stream)
             return
-        handlers: list[logging.Handler] = [
-            SharedRotatingFile(str(output), maxBytes=LARGEST_FILE, backupCount=KEPT_FILES, delay=True)]
-        handlers[0].look_every = LOOK_AT_LOGS  # type: ignore[attr-defined]  # a line for each request
+        file = SharedRotatingFile(str(output), maxBytes=LARGEST_FILE, backupCount=KEPT_FILES, delay=True)
+        handlers: list[logging.Handler] = [file]
         if log is self.error_log:
             handlers.append(logging.StreamHandler(sys.stderr))
             handlers[-1].addFilter(_is_not_a_worker_coming_or_going)
+        else:
+            file.look_every = LOOK_AT_LOGS  # a line for each request
         for handler in handlers:
             handler._gunicorn = True  # type: ignore[attr-defined]  # gunicorn removes its own handlers by this mark
             handler.setFormatter(fmt)

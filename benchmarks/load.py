@@ -200,9 +200,11 @@ class Run:
         self._threads: list[threading.Thread] = []
         self._beside(watch_memory, stage.portal, self._stop, self._memory)
 
-    def _beside(self, work: Callable[..., None], *arguments: Any) -> None:
-        self._threads.append(threading.Thread(target=work, args=arguments))
-        self._threads[-1].start()
+    def _beside(self, work: Callable[..., None], *arguments: Any) -> threading.Thread:
+        thread = threading.Thread(target=work, args=arguments)
+        self._threads.append(thread)
+        thread.start()
+        return thread
 
     def _crowd(self, minutes: float, **facts: Any) -> dict[str, dict[str, str]]:
         self.tables.append(crowd(self.stage.nginx, {**self.facts, **facts}, self.folder, minutes))
@@ -237,12 +239,12 @@ class Run:
     def with_faults(self, minutes: float) -> None:
         """Everything at once, as fast as in `a_day`, and one fault after the other."""
         faults = Faults(self.stage, Path(self.facts["begun"]))
-        self._beside(faults.run)
+        doing_them = self._beside(faults.run)
         self._beside(send_messages, self._stop, self._queued)
         table = self._crowd(minutes)
         every = table["Aggregated"]
         print(f"       {every['Failure Count']} of {every['Request Count']} requests failed")
-        self._threads[1].join()   # the last fault is over
+        doing_them.join()   # the last fault is over
         judge_faults(self.line, faults)
         self._judge_at_once(table)
 

@@ -203,7 +203,7 @@ def take_turn(bucket: str, *, per_second: float, burst: int = 1, late: float | N
 def come_near(turn: Turn, ahead: float = 0.0) -> None:
     """Waits until `ahead` seconds before a turn. Raises Postpone when the process is about to stop."""
     if not turn.come_near(ahead):
-        raise Postpone(until=dt.datetime.now(dt.UTC))
+        raise Postpone(after=0)
 
 
 def run_due_tasks() -> int:

@@ -1,6 +1,5 @@
 """Runs one task and sorts what came of it."""
 
-import datetime as dt
 import json
 import logging
 import time
@@ -40,8 +39,7 @@ def _attempt(claimed: Claimed, declaration: Declaration) -> Outcome:
     try:
         answer = declaration.work(**claimed.payload)
     except Postpone as later:
-        wait = (later.until - dt.datetime.now(dt.UTC)).total_seconds()
-        return Outcome(claimed, "queued", after=max(0.0, wait), back=True)
+        return Outcome(claimed, "queued", after=later.after, back=True)
     except PermanentFailure as failure:
         return Outcome(claimed, "dead", error=_plain(failure.sentence))
     except TemporaryFailure as failure:

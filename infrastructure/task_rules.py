@@ -32,11 +32,17 @@ class PermanentFailure(Exception):
 
 
 class Postpone(Exception):
-    """Nothing failed, it is only not time yet: the task comes back at `until` (aware), which costs no attempt."""
+    """Nothing failed, it is only not time yet: the task comes back at `until` (aware) or `after` so many seconds, which
+    costs no attempt. Where a pause is meant name `after`: a clock that is set before the task ends does not change it,
+    while a moment of the clock before is an hour off by the one after.
+    """
 
-    def __init__(self, *, until: dt.datetime) -> None:
-        super().__init__(f"not before {until.isoformat()}")
-        self.until = until
+    def __init__(self, *, until: dt.datetime | None = None, after: float | None = None) -> None:
+        if (until is None) == (after is None):
+            raise ValueError("a task is postponed either until= a moment or by after= seconds")
+        wait = (until - dt.datetime.now(dt.UTC)).total_seconds() if until is not None else after
+        self.after = max(0.0, wait or 0.0)
+        super().__init__(f"not before {self.after:.0f} s have passed")
 
 
 @dataclass(frozen=True, slots=True)

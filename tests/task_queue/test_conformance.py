@@ -145,6 +145,22 @@ def test_postponing_costs_no_attempt(tried):
     assert abs((now["run_at"] - until).total_seconds()) < 5
 
 
+def test_a_task_put_off_for_a_while_waits_that_long(tried):
+    def wait(what):
+        raise Postpone(after=20)
+
+    task_id = tried.ask(tried.task(wait))
+    task_queue.run_due_tasks()
+    waits = row(task_id)["run_at"] - dt.datetime.now(dt.UTC)
+    assert dt.timedelta(seconds=15) < waits <= dt.timedelta(seconds=20)
+
+
+@pytest.mark.parametrize("given", [{}, {"until": dt.datetime.now(dt.UTC), "after": 3}])
+def test_a_task_is_put_off_in_one_way(given):
+    with pytest.raises(ValueError, match="either until= a moment or by after= seconds"):
+        Postpone(**given)
+
+
 def test_an_unexpected_error_is_tried_again_and_its_message_stays_in_the_log(tried):
     task_id = tried.ask(tried.task(lambda what: 1 / 0))
     task_queue.run_due_tasks()

@@ -32,28 +32,28 @@ def accepted(
 
 def failed(
     message: Row, token: str, attempt: int, error: SendFailed, gateway: Gateway
-) -> datetime | None:
-    """An attempt failed. Answers when to look at the message again, or None when it is over."""
-    verdict = error.verdict
-    come_back: datetime | None = None
+) -> timedelta | None:
+    """An attempt failed. Answers after what pause to look at the message again, or None when it is over."""
+    verdict, moment = error.verdict, now()
+    pause: timedelta | None = None
     change: Row
     mine = {"message_id_eq": message["message_id"], "claim_token_eq": token, "state_eq": "sending"}
     with transaction() as tx:
         if verdict.kind == Kind.UNCLEAR:
-            come_back = now() + FIRST_LOOK
-            change = {"state": "unclear", "unclear_since": now(), "reason": verdict.sentence, "error_code": error.code}
+            pause = FIRST_LOOK
+            change = {"state": "unclear", "unclear_since": moment, "reason": verdict.sentence, "error_code": error.code}
         else:
-            change = _after(tx, message, attempt, verdict, error.code, error.retry_after)
-            come_back = change["not_before"] if change["state"] == "queued" else None
-        tx.update("messages", {**change, "state_at": now()}, filters=mine)
+            change = _after(tx, message, attempt, verdict, error.code, moment, error.retry_after)
+            pause = change["not_before"] - moment if change["state"] == "queued" else None
+        tx.update("messages", {**change, "state_at": moment}, filters=mine)
         note(tx, message["message_id"], "unclear" if verdict.kind == Kind.UNCLEAR else "refused", attempt=attempt,
              provider=gateway.name, code=error.code, detail=verdict.sentence)  # fmt: skip
-    return come_back
+    return pause
 
 
 def judged(tx: Transaction, message: Row, verdict: Verdict, code: str) -> Row:
     """What follows from a failure that the provider reported; the change of the row, which the caller guards."""
-    return _after(tx, message, message["attempts"], verdict, code, None)
+    return _after(tx, message, message["attempts"], verdict, code, now())
 
 
 def drop(message: Row, decision: delivery.Drop) -> None:
@@ -92,21 +92,22 @@ def note(
 
 
 def _after(
-    tx: Transaction, message: Row, attempt: int, verdict: Verdict, code: str, retry_after: float | None
-) -> Row:
+    tx: Transaction, message: Row, attempt: int, verdict: Verdict, code: str, moment: datetime,
+    retry_after: float | None = None,
+) -> Row:  # fmt: skip
     """The row's new state after a failure that is certain: queued again, or failed."""
     over: Row = {"state": "failed", "reason": verdict.sentence, "error_code": code, "settled": True}
     again: Row = {"state": "queued", "open_attempt": None, "reason": verdict.sentence, "error_code": code,
                   "settled": True, "unclear_since": None}  # fmt: skip
     if verdict.kind == Kind.RETRY and attempt < verdict.tries:
         pause = delivery.pause_before(attempt, verdict.wait, retry_after, random.random())
-        return {**again, "not_before": now() + pause}
+        return {**again, "not_before": moment + pause}
     if verdict.kind == Kind.TEMPLATE:
         if message["provider_template_id"] and not message["as_template"]:
-            return {**again, "as_template": True, "not_before": now()}
+            return {**again, "as_template": True, "not_before": moment}
         return {**over, "reason": verdict.sentence + NO_TEMPLATE}
     if verdict.kind == Kind.CHANNEL:
-        until = now() + CHANNEL_RESTS
+        until = moment + CHANNEL_RESTS
         rest = {"channel": message["channel"], "paused_until": until, "reason": verdict.sentence, "error_code": code}
         tx.upsert("channel_pauses", rest, on_conflict="channel")
         return {**again, "not_before": until}

@@ -32,13 +32,11 @@ def look_up(message: Row, gateway: Gateway) -> Row | EndsWith | None:
     """
     if message["state"] == "sending":
         _wait_for_its_sender(message)
-    since = now() - message["claimed_at"]
-    if since < outcomes.FIRST_LOOK:
-        raise Postpone(until=message["claimed_at"] + outcomes.FIRST_LOOK)
+    since = _since_claim(message)
+    _wait_for(outcomes.FIRST_LOOK - since)
     if gateway.capabilities.finds:
         return _found(message, gateway)
-    if since < REPORTS_WITHIN:
-        raise Postpone(until=message["claimed_at"] + REPORTS_WITHIN)
+    _wait_for(REPORTS_WITHIN - since)
     # With no report about any message since, silence about this one proves nothing.
     silent = gateway.capabilities.echoes and not queries.heard_of(gateway.name, message["claimed_at"])
     if silent or message["attempts"] >= MOST_BLIND_ATTEMPTS:
@@ -47,10 +45,19 @@ def look_up(message: Row, gateway: Gateway) -> Row | EndsWith | None:
     return None
 
 
+def _since_claim(message: Row) -> timedelta:
+    """None, where the claim was written by a clock that has been set back since."""
+    since: timedelta = now() - message["claimed_at"]
+    return max(timedelta(), since)
+
+
+def _wait_for(rest: timedelta) -> None:
+    if rest > timedelta():
+        raise Postpone(after=rest.total_seconds())
+
+
 def _wait_for_its_sender(message: Row) -> None:
-    until = message["claimed_at"] + STILL_SENDING
-    if now() < until:
-        raise Postpone(until=until)
+    _wait_for(STILL_SENDING - _since_claim(message))
     with transaction() as tx:
         tx.update(
             "messages",
@@ -67,7 +74,7 @@ def _found(message: Row, gateway: Gateway) -> EndsWith | None:
         reports = gateway.find(message["recipient"], message["claimed_at"])
     except SendFailed as error:
         logger.warning("the provider could not be asked: %s", error.code, extra={"record": message["message_id"]})
-        raise Postpone(until=now() + ASK_AGAIN) from error
+        raise Postpone(after=ASK_AGAIN.total_seconds()) from error
     others = queries.known_provider_ids([report.provider_id for report in reports])
     mine = next((one for one in reports if one.provider_id not in others and _same(message, one)), None)
     if mine is None:

@@ -27,6 +27,9 @@ PART_OF_THE_PACE = 0.945
 MAY_BE_LATE = 0.035   # seconds; 1 / PART_OF_THE_PACE - 1 is the room, and the rest of it is the way's
 CLAIM_TAKES = 0.15   # seconds, at most and mostly much less
 CLAIM_EARLY = 0.1   # seconds that a claim may come before it must, when that saves a trip of its own
+# Seconds until a recipient may get one more, with all that was borrowed. What asks for more was written by a clock that
+# has been set back since, or was changed a moment ago: the next look tells.
+LONGEST_DISTANCE = 120.0
 GATHER_READ = 0.002   # seconds: tasks that were claimed together begin together
 
 
@@ -78,7 +81,8 @@ def _claimed(message: Row, gateway: Gateway, token: str, from_state: str, *, wit
         "burst": BURST[message["priority"]], "from_state": from_state, "to": message["recipient"]},
         within=within)  # fmt: skip
     if answer.get("wait_until"):
-        raise Postpone(until=datetime.fromisoformat(answer["wait_until"]))
+        wait = datetime.fromisoformat(answer["wait_until"]) - now()
+        raise Postpone(after=min(wait.total_seconds(), LONGEST_DISTANCE))
     return int(answer["attempt"]) if answer["claimed"] else None
 
 
@@ -100,9 +104,9 @@ def _send(
         accepted = gateway.send(stamped)
     except SendFailed as error:
         measures.provider_answered(gateway.name, error.verdict.kind, since=began)
-        come_back = outcomes.failed(message, token, attempt, error, gateway)
-        if come_back is not None:
-            raise Postpone(until=come_back) from error
+        pause = outcomes.failed(message, token, attempt, error, gateway)
+        if pause is not None:
+            raise Postpone(after=pause.total_seconds()) from error
         return {"state": "failed", "code": error.code}
     measures.provider_answered(gateway.name, "accepted", since=began)
     return outcomes.accepted(message, token, attempt, accepted, gateway.name, as_template=outgoing.template is not None)

@@ -88,12 +88,16 @@ class EmbeddedPostgres:
         """Starts the server again if it is gone. Called when nobody answers; never raises for a failed start,
         which is tried again.
         """
-        if self._server is None:
-            return
-        with self._local, fasteners.InterProcessLock(self._starting):
+        with self._local:
+            if self._server is None:   # never used, or left meanwhile
+                return
+            self._start_again(self._server)
+
+    def _start_again(self, server: PostgresServer) -> None:
+        with fasteners.InterProcessLock(self._starting):
             try:
                 self._end_remains()
-                self._server.ensure_postgres_running()
+                server.ensure_postgres_running()
             except (subprocess.SubprocessError, AssertionError, OSError) as error:
                 logger.warning("the embedded PostgreSQL does not start yet: %s", error)
 
@@ -103,7 +107,11 @@ class EmbeddedPostgres:
         """
         if self._server is None or self._owner != os.getpid():
             return
-        with fasteners.InterProcessLock(self._starting):
+        # The lock file holds other processes off, not our own threads: one that finds nobody answering would start the
+        # server again in the middle of its stop, which then waits a minute for an end that has been.
+        with self._local, fasteners.InterProcessLock(self._starting):
+            if self._server is None:
+                return
             self._users.release_read_lock()
             if self._users.acquire_write_lock(blocking=patience > 0, timeout=patience):
                 try:
@@ -111,7 +119,7 @@ class EmbeddedPostgres:
                         self._server.stop()
                 finally:
                     self._users.release_write_lock()
-        self._server = None
+            self._server = None
         atexit.unregister(self.stop)
 
     def _configure(self) -> None:

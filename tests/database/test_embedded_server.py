@@ -141,3 +141,20 @@ def test_a_server_that_ends_by_itself_while_it_is_stopped_is_stopped(settings, m
     again = DatabasePool(configuration=settings)
     assert again.start() == []
     again.stop()
+
+
+def test_a_thread_that_finds_nobody_answering_does_not_start_it_again_in_the_middle_of_its_stop(settings, monkeypatch):
+    pool = DatabasePool(configuration=settings)
+    pool.start()
+    finds_it_gone = threading.Thread(target=pool._embedded_server().revive)
+    library_stops = PostgresServer.stop
+
+    def stop_before_others_notice(library_server):
+        library_stops(library_server)
+        finds_it_gone.start()
+        finds_it_gone.join(2)
+
+    monkeypatch.setattr(PostgresServer, "stop", stop_before_others_notice)
+    pool.stop()
+    finds_it_gone.join()
+    assert servers_of(settings) == []

@@ -320,7 +320,7 @@ def judge_messages(line: Line, sent: Path, queued: int) -> None:
         came = [text.split()[1].removeprefix("whatsapp:") for text in sent.read_text().splitlines()]
         return [phone for phone in came if phone in ours]
 
-    wait_for(lambda: len(set(arrived())) >= queued, "the last messages", seconds=240)
+    wait_for(lambda: len(set(arrived())) >= queued, "the last messages", seconds=480)
     line.judge("messages lost or doubled", abs(len(arrived()) - queued), most=0)
 
 

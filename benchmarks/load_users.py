@@ -13,8 +13,9 @@ from http.cookiejar import Cookie
 from pathlib import Path
 from typing import Any, ClassVar
 
-import lxml.html
 from locust import FastHttpUser, between, events, task
+
+from tests.colleague import largest_form
 
 TOLD: dict[str, Any] = json.loads(Path(os.environ["LOAD_FACTS"]).read_text())
 TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
@@ -148,8 +149,7 @@ class Colleague(SignedIn):
         to read the whole page each time would take the crowd as long as the portal takes to write it.
         """
         if client_id not in self._forms:
-            form = max(lxml.html.fromstring(page).forms, key=lambda form: len(form.fields))
-            self._forms[client_id] = {name: value.replace("\n", "\r\n") for name, value in form.form_values()}
+            self._forms[client_id] = largest_form(page).fields
         version = VERSION.search(page)
         assert version, "no version in the form"
         return {**self._forms[client_id], "version": version[1]}

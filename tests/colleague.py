@@ -1,77 +1,30 @@
 """A colleague at a browser without JavaScript, over real HTTP: signs in, opens forms, changes fields, submits."""
 
-from html.parser import HTMLParser
+from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
+import lxml.html
 import requests
 
 
+@dataclass(frozen=True)
 class Form:
-    """One form of a page: where it goes, what it would send if nothing were changed, and its buttons."""
+    """One form of a page: where it goes, and what it would send if nothing were changed."""
 
-    def __init__(self, action: str) -> None:
-        self.action = action
-        self.fields: dict[str, str] = {}
-        self.buttons: list[tuple[str, str]] = []
-
-
-class _FormReader(HTMLParser):
-    """Collects the forms of a page as a browser would fill them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.forms: list[Form] = []
-        self._open: Form | None = None
-        self._select = self._textarea = ""
-        self._text: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attrs}
-        if tag == "form":
-            self._open = Form(given.get("action", "")) if given.get("method", "").lower() == "post" else None
-            if self._open is not None:
-                self.forms.append(self._open)
-        elif self._open is None:
-            return
-        elif tag == "input":
-            self._input(given)
-        elif tag == "button" and given.get("type", "submit") == "submit":
-            self._open.buttons.append((given.get("name", ""), given.get("value", "")))
-        elif tag == "select":
-            self._select = given.get("name", "")
-        elif tag == "option" and self._select and ("selected" in given or self._select not in self._open.fields):
-            self._open.fields[self._select] = given.get("value", "")
-        elif tag == "textarea":
-            self._textarea, self._text = given.get("name", ""), []
-
-    def _input(self, given: dict[str, str]) -> None:
-        name, sort = given.get("name", ""), given.get("type", "text")
-        if self._open is None or not name or sort in ("submit", "button", "file"):
-            return
-        if sort not in ("checkbox", "radio") or "checked" in given:
-            self._open.fields[name] = given.get("value", "")
-
-    def handle_data(self, data: str) -> None:
-        if self._textarea:
-            self._text.append(data)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "textarea" and self._open is not None:
-            # A browser drops the first line end of a textarea and sends the others as CR LF.
-            self._open.fields[self._textarea] = "".join(self._text).removeprefix("\n")
-            self._textarea = ""
-        elif tag == "select":
-            self._select = ""
-        elif tag == "form":
-            self._open = None
+    action: str
+    fields: dict[str, str]
 
 
 def largest_form(page: str) -> Form:
-    """The form of the page with the most fields: the one the page is about."""
-    reader = _FormReader()
-    reader.feed(page)
-    assert reader.forms, "no form on the page"
-    return max(reader.forms, key=lambda form: len(form.fields))
+    """The form of the page with the most fields, as a browser would send it: the one the page is about."""
+    forms = [form for form in lxml.html.fromstring(page).forms if form.method == "POST"]
+    assert forms, "no form on the page"
+    form = max(forms, key=lambda form: len(form.fields))
+    fields = dict(form.form_values())
+    for area in form.iter("textarea"):
+        # A browser drops the first line end and sends the others as CR LF.
+        fields[area.name] = (area.value or "").removeprefix("\n").replace("\n", "\r\n")
+    return Form(form.get("action", ""), fields)
 
 
 class Colleague:

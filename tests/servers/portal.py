@@ -74,12 +74,23 @@ class RunningPortal:
             timeout=300,
         ).stdout
 
+    def master(self) -> psutil.Process | None:
+        """What directs the others: the process that was started, or the one that took its place after SIGUSR2."""
+        if self._process is not None and self._process.poll() is None:
+            return psutil.Process(self._process.pid)
+        for name in ("gunicorn.pid", "gunicorn.pid.2"):
+            try:
+                master = psutil.Process(int((Path(self.environment["DATA_DIR"]) / name).read_text()))
+                if master.status() != psutil.STATUS_ZOMBIE:
+                    return master
+            except (OSError, ValueError, psutil.NoSuchProcess):
+                continue
+        return None
+
     def processes(self) -> list[psutil.Process]:
         """The master and its workers."""
-        if self._process is None or self._process.poll() is not None:
-            return []
-        master = psutil.Process(self._process.pid)
-        return [master, *master.children(recursive=True)]
+        master = self.master()
+        return [] if master is None else [master, *master.children(recursive=True)]
 
     def postmaster(self) -> psutil.Process:
         """The server process of the database it brought with it."""
@@ -92,14 +103,13 @@ class RunningPortal:
 
     def stop(self) -> None:
         """It ended in order, as systemd would end it."""
-        if self._process is None or self._process.poll() is not None:
-            return
-        self._process.send_signal(signal.SIGTERM)
-        try:
-            self._process.wait(STOPS_WITHIN)
-        except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+        while self._process is not None and (master := self.master()) is not None:
+            master.terminate()
+            try:
+                master.wait(STOPS_WITHIN)
+            except psutil.TimeoutExpired:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.poll()
 
     def remove(self) -> None:
         """It is gone, with its files."""

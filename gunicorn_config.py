@@ -8,6 +8,7 @@ from gevent import monkey
 
 monkey.patch_all()
 
+import contextlib
 import gc
 import logging
 import os
@@ -34,7 +35,7 @@ from portal.web import reads
 from portal.web.logs import KEPT_FILES, LARGEST_FILE, SharedRotatingFile
 from task_queue import task_queue
 
-_predecessor = 0  # the master that this one was started by with USR2
+_predecessor = 0  # the master that this one was started by with USR2, while it is there
 LOOK_AT_LOGS = 1.0  # seconds in which lines may still go to a file that was moved away
 LAST_WRITES = 3.0  # seconds of the graceful timeout kept for writing what became of tasks, before the master kills
 QUICK_END = 2.0  # seconds that running tasks have when somebody wants the portal gone at once
@@ -228,8 +229,6 @@ def on_starting(server: Arbiter) -> None:
     """The master starts the embedded database and applies migrations, once, before any worker asks for data."""
     from portal import measures  # chooses by PROMETHEUS_MULTIPROC_DIR, set above
 
-    global _predecessor  # noqa: PLW0603 - known to the workers that are forked off
-    _predecessor = server.master_pid
     measures.clear_the_dead(_counts)
     applied = start_database()
     if applied:
@@ -254,6 +253,8 @@ def pre_fork(server: Arbiter, worker: FairGeventWorker) -> None:
     Signals wait until the worker minds its own: before that the master's handlers are still in place in it, a SIGTERM
     would be noted and forgotten, and the stop would last the whole graceful timeout.
     """
+    global _predecessor  # noqa: PLW0603 - for the worker about to be forked off
+    _predecessor = server.master_pid
     gc.freeze()   # what all share is never looked at again, so that it stays shared
     taken = {other.place for other in server.WORKERS.values()}
     worker.place = next(number for number in range(1, len(taken) + 2) if number not in taken)
@@ -276,8 +277,10 @@ def post_worker_init(worker: FairGeventWorker) -> None:
     measures.start_reporting()
     task_queue.start()
     if _predecessor and worker.place == 1:
-        # USR2 is all that a rolling restart takes: the old master lets its requests in flight finish and goes.
-        os.kill(_predecessor, signal.SIGTERM)
+        # USR2 is all that a rolling restart takes: the old master lets its requests in flight finish and goes. It may
+        # have gone already, and an error here would end the new one.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(_predecessor, signal.SIGTERM)
 
 
 def worker_exit(server: Arbiter, worker: FairGeventWorker) -> None:

@@ -223,6 +223,8 @@ def test_a_reload_and_a_rolling_restart_lose_no_request(office, wish):
     assert set(readers.told) == {"200"}, readers.told
     wait_for(office.has_one_master, "one master")
     assert (office.master == master) is (wish == signal.SIGHUP)
+    serving = office.portal.master()   # which buries the old one: its number takes no signals any more
+    assert serving is not None and serving.pid == office.master
     assert wish == signal.SIGHUP or f"MAINPID={office.master}" in office.heard()
 
 

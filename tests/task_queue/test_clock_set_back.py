@@ -74,6 +74,23 @@ def test_what_was_put_off_until_the_end_of_the_wrong_hour_begins_now(sql, worker
     assert seconds_until(sql, "run_at", f"task_id = {an_hour_later}") > 3500
 
 
+def test_what_began_before_the_wrong_hour_and_was_put_off_in_it_does_not_wait_for_it(sql, worker):
+    given_back = add_task(sql, created_at=-60, started_at=-40, waits_since=3590, run_at=3590)
+    put_off = add_task(sql, created_at=-60, started_at=-40, waits_since=3600, run_at=3630)
+    tend(worker)
+    assert seconds_until(sql, "run_at", f"task_id = {given_back}") <= 0
+    assert 20 < seconds_until(sql, "run_at", f"task_id = {put_off}") <= 30
+    assert seconds_until(sql, "waits_since", f"task_id = {put_off}") <= 0
+
+
+def test_whoever_changes_until_when_a_task_waits_says_since_when(sql, worker):
+    task = add_task(sql, created_at=-60, run_at=-60)
+    sql.execute(f"update tasks set state = 'running' where task_id = {task}")
+    assert seconds_until(sql, "waits_since", f"task_id = {task}") is None
+    sql.execute(f"update tasks set state = 'queued', run_at = now() + interval '1 minute' where task_id = {task}")
+    assert -10 < seconds_until(sql, "waits_since", f"task_id = {task}") <= 0
+
+
 def test_without_a_jump_nothing_moves(sql, worker):
     sql.execute("update task_workers set seen_at = now()")
     task = add_task(sql, created_at=3600, run_at=3600)

@@ -1,19 +1,21 @@
 """What was paid for a term: one row each, by instalments where they were agreed, and what is still to come."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
-from database_pool import Transaction, new_id
+from database_pool import Conflict, Duplicate, Transaction, new_id
 from portal import audit
 from portal.errors import Refused
 from portal.policies.inputs import PaymentInput
 
+Answer = TypeVar("Answer")
 Row = dict[str, Any]
 ZERO = Decimal(0)
 PAYABLE = ("live", "pending", "renewed", "cancelled")
+RIVALS = 8   # who may note a payment of one policy in the same moment
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,21 @@ def account(policy: Mapping[str, Any], ledger: Iterable[Mapping[str, Any]]) -> A
     return Account(endorsed, policy["gross_premium"] + endorsed, paid, is_counted)
 
 
+def in_turn(note: Callable[[], Answer]) -> Answer:
+    """Runs `note`, which reads a policy with its ledger and changes them, and again when somebody else was faster.
+
+    Of two part payments at once neither sees the other, and together they may be all of it.
+    """
+    for _ in range(RIVALS - 1):
+        try:
+            return note()
+        except Duplicate:
+            raise
+        except Conflict:
+            continue
+    return note()
+
+
 def record_payment(
     tx: Transaction,
     actor: audit.Actor,
@@ -50,7 +67,8 @@ def record_payment(
 ) -> int:
     """Notes a payment and answers its id. The policy counts as paid once all is in, or with the first instalment.
 
-    The end of `tx` raises Duplicate when the form of that key was saved before.
+    The end of `tx` raises Duplicate when the form of that key was saved before, and Conflict when policy or ledger
+    changed meanwhile (`in_turn`).
     """
     if policy["state"] not in PAYABLE:
         raise Refused(f"A policy that is {policy['state']} takes no payment.")
@@ -67,13 +85,11 @@ def record_payment(
             "created_by": actor.user_id,
         },
     )
-    if policy["payment_date"] is None and (data.instalment is not None or so_far.paid + data.amount >= so_far.due):
-        # Without the version: two colleagues may note two payments at once, and the first day stays.
-        tx.update(
-            "policies",
-            {"payment_date": data.paid_on, "payment_details": _in_words(data), "updated_by": actor.user_id},
-            filters={"policy_id_eq": policy["policy_id"], "payment_date_is": None},
-        )
+    is_settled = data.instalment is not None or so_far.paid + data.amount >= so_far.due
+    if policy["payment_date"] is None and is_settled:
+        _keep_in_turn(tx, actor, policy, data.paid_on, _in_words(data.mode, data.reference))
+    else:
+        _keep_in_turn(tx, actor, policy, policy["payment_date"], policy["payment_details"])
     audit.record(
         tx, actor, "pay", "policy", policy["policy_id"], client_id=policy["client_id"], before={}, after=columns
     )
@@ -89,27 +105,57 @@ def remove_payment(
     *,
     at: datetime,
 ) -> None:
-    """Takes back a payment that was noted by mistake. Without any left the policy is unpaid again. Conflict: gone."""
-    left = [entry for entry in ledger if entry["entry"] == "payment" and entry["entry_id"] != payment["entry_id"]]
+    """Takes back a payment that was noted by mistake: the policy counts as paid by what is left, or not any more.
+
+    The end of `tx` raises Conflict when it is gone, or when policy or ledger changed meanwhile (`in_turn`).
+    """
+    entries = list(ledger)
     tx.update(
         "payments",
         {"removed_at": at},
         filters={"payment_id_eq": payment["entry_id"], "removed_at_is": None},
         expect=1,
     )
-    if not left:
-        # A day that somebody entered in the form of the policy is no business of this payment and stays.
-        tx.update(
-            "policies",
-            {"payment_date": None, "payment_details": None, "updated_by": actor.user_id},
-            filters={"policy_id_eq": policy["policy_id"], "payment_date_eq": payment["on_day"]},
-        )
+    day, details = policy["payment_date"], policy["payment_details"]
+    # A day that somebody entered in the form of the policy is no business of its payments and stays.
+    if day in [entry["on_day"] for entry in entries if entry["entry"] == "payment"]:
+        settling = _settling(policy, [entry for entry in entries if entry is not payment])
+        if settling is None:
+            day, details = None, None
+        elif settling["on_day"] != day:
+            day, details = settling["on_day"], _in_words(settling["sort"], settling["reference"])
+    _keep_in_turn(tx, actor, policy, day, details)
     audit.record(
         tx, actor, "unpay", "policy", policy["policy_id"], client_id=policy["client_id"],
         before={"amount": payment["amount"], "reference": payment["reference"]}, after={"amount": None},
     )  # fmt: skip
 
 
-def _in_words(data: PaymentInput) -> str:
-    mode = data.mode if data.mode == "UPI" else data.mode.capitalize()
-    return f"{mode} {data.reference}"[:120] if data.reference else mode
+def _settling(policy: Mapping[str, Any], entries: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The payment by which a term counts as paid: the first instalment, or what made it all when it was noted."""
+    due, paid = policy["gross_premium"], ZERO
+    for entry in sorted(entries, key=lambda entry: (entry["created_at"], entry["entry_id"])):
+        if entry["entry"] == "endorsement":
+            due += entry["amount"]
+            continue
+        paid += entry["amount"]
+        if entry["instalment"] is not None or paid >= due:
+            return entry
+    return None
+
+
+def _keep_in_turn(tx: Transaction, actor: audit.Actor, policy: Row, day: date | None, details: str | None) -> None:
+    """Writes how a policy was paid, unless policy or ledger changed since they were read (Conflict): whatever is noted
+    moves the version, also where nothing else of the policy changes by it.
+    """
+    tx.update(
+        "policies",
+        {"payment_date": day, "payment_details": details, "updated_by": actor.user_id},
+        filters={"policy_id_eq": policy["policy_id"], "version_eq": policy["version"]},
+        expect=1,
+    )
+
+
+def _in_words(mode: str, reference: str | None) -> str:
+    how = mode if mode == "UPI" else mode.capitalize()
+    return f"{how} {reference}"[:120] if reference else how

@@ -1,5 +1,6 @@
 """What was paid: noted once, counted against premium and endorsements, by instalments, and taken back."""
 
+import threading
 from datetime import date
 from decimal import Decimal
 
@@ -7,6 +8,7 @@ import pytest
 
 from database_pool import execute_query, transaction
 from portal.formats import office_date, today
+from portal.policies import queries
 from tests.policies.book import add, errors, stored, trail
 
 D = Decimal
@@ -67,6 +69,93 @@ def test_a_day_of_payment_from_the_form_is_no_business_of_a_payment_that_is_take
     payment = execute_query("payments", filters={"policy_id_eq": policy_id}).data[0]["payment_id"]
     clerk.submit(f"/policies/{policy_id}/payments/{payment}/removal")
     assert stored(policy_id)["payment_date"] == date(2026, 11, 2)
+
+
+def take_back(browser, policy_id, paid_on):
+    filters = {"policy_id_eq": policy_id, "paid_on_eq": paid_on, "removed_at_is": None}
+    payment = execute_query("payments", filters=filters).data[0]["payment_id"]
+    return browser.submit(f"/policies/{policy_id}/payments/{payment}/removal")
+
+
+def how_paid(policy_id):
+    row = stored(policy_id)
+    return row["payment_date"], row["payment_details"]
+
+
+FIRST, SECOND = date(2026, 11, 1), date(2026, 11, 5)
+
+
+@pytest.mark.parametrize("order", [(FIRST, SECOND), (SECOND, FIRST)])
+def test_a_policy_is_unpaid_again_when_either_of_its_two_payments_is_taken_back(clerk, book, order):
+    policy_id = add(clerk, book.form("other", policy_number=f"PT/{order[0]}"))
+    pay(clerk, policy_id, "20000", paid_on="01/11/2026")
+    pay(clerk, policy_id, "7730", paid_on="05/11/2026", reference="")
+    assert how_paid(policy_id) == (SECOND, "UPI")
+    take_back(clerk, policy_id, order[0])
+    assert how_paid(policy_id) == (None, None)
+    assert f"PT/{order[0]}" in clerk.get(f"/policies?view=unpaid&q=PT/{order[0]}").text
+    take_back(clerk, policy_id, order[1])
+    assert (how_paid(policy_id), paid(policy_id)) == ((None, None), [])
+
+
+def test_what_is_left_pays_the_policy_when_it_is_enough(clerk, book):
+    policy_id = add(clerk, book.form("other", policy_number="PT/3"))
+    pay(clerk, policy_id, "27730", paid_on="01/11/2026", mode="cheque", reference="000123")
+    pay(clerk, policy_id, "27730", paid_on="05/11/2026", reference="77")   # by UPI when the cheque did not clear
+    assert how_paid(policy_id) == (FIRST, "Cheque 000123")
+    take_back(clerk, policy_id, FIRST)
+    assert how_paid(policy_id) == (SECOND, "UPI 77")
+    take_back(clerk, policy_id, SECOND)
+    assert how_paid(policy_id) == (None, None)
+
+
+def test_a_later_instalment_is_taken_back_and_the_first_one_still_pays(clerk, book):
+    policy_id = add(clerk, book.form("health", policy_number="PT/4", premium_mode="quarterly"))
+    pay(clerk, policy_id, "5875", paid_on="01/11/2026", instalment="1")
+    pay(clerk, policy_id, "5875", paid_on="05/11/2026", instalment="2")
+    take_back(clerk, policy_id, SECOND)
+    assert stored(policy_id)["payment_date"] == FIRST
+    take_back(clerk, policy_id, FIRST)
+    assert stored(policy_id)["payment_date"] is None
+
+
+def endorse(browser, policy_id, net_premium):
+    answer = browser.submit(f"/policies/{policy_id}/endorsements/new", {
+        "kind": "sum insured", "version": str(stored(policy_id)["version"]), "effective_on": "15/11/2026",
+        "sum_insured": "30 L", "net_premium": net_premium})  # fmt: skip
+    assert answer.status_code == 303, errors(answer)
+
+
+def test_a_policy_stays_paid_when_the_payment_of_an_endorsement_is_taken_back(clerk, book):
+    policy_id = add(clerk, book.form("other", policy_number="PT/5"))
+    pay(clerk, policy_id, "27730", paid_on="01/11/2026")
+    endorse(clerk, policy_id, "5000")   # 5,900 with GST
+    pay(clerk, policy_id, "5900", paid_on="05/11/2026")
+    take_back(clerk, policy_id, SECOND)
+    assert stored(policy_id)["payment_date"] == FIRST
+    assert "₹5,900.00 is open" in clerk.get(f"/policies/{policy_id}").text
+
+
+def test_two_part_payments_noted_in_the_same_moment_pay_the_policy(clerk, colleague, book, monkeypatch):
+    policy_id = add(clerk, book.form("other", policy_number="PT/6"))
+    read, both_have_read, first_two = queries.ledger, threading.Barrier(2), iter((True, True))
+
+    def read_together(of_policy):
+        found = read(of_policy)
+        if next(first_two, False):
+            both_have_read.wait(20)
+        return found
+
+    monkeypatch.setattr(queries, "ledger", read_together)
+    answers = []
+    threads = [threading.Thread(target=lambda who=who, amount=amount: answers.append(pay(who, policy_id, amount)))
+               for who, amount in ((clerk, "20000"), (colleague, "7730"))]  # fmt: skip
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [answer.status_code for answer in answers] == [303, 303]
+    assert (sorted(paid(policy_id)), stored(policy_id)["payment_date"]) == ([D(7730), D(20000)], today())
 
 
 @pytest.mark.parametrize(("typed", "sentence"), [

@@ -113,27 +113,30 @@ def show_payment(asked: Asked, policy_id: int, payment_id: int) -> Response:
 def add_payment(asked: Asked, policy_id: int) -> Response:
     if (before := repeated(asked)) is not None:
         return before
-    policy, data = _policy(policy_id), asked.form(PaymentInput)
-    ledger = queries.ledger(policy_id)
-    return created_once(
+    data = asked.form(PaymentInput)
+    return payments.in_turn(lambda: created_once(
         asked,
-        lambda tx: payments.record_payment(tx, actor(), policy, data, ledger),
+        lambda tx: payments.record_payment(tx, actor(), _policy(policy_id), data, queries.ledger(policy_id)),
         lambda payment_id: f"/api/policies/{policy_id}/payments/{payment_id}",
         lambda payment_id: _payment(policy_id, payment_id),
-    )
+    ))  # fmt: skip
 
 
 @operation(Operation(
     "remove_payment", "DELETE", f"{PAYMENTS}/<int:payment_id>", "policies.write",
     "Takes back a payment that was noted by mistake", TAG, status=204, refuses=(409,)))  # fmt: skip
 def remove_payment(asked: Asked, policy_id: int, payment_id: int) -> Response:
+    payments.in_turn(lambda: _take_back(policy_id, payment_id))
+    return done()
+
+
+def _take_back(policy_id: int, payment_id: int) -> None:
     policy, ledger = _policy(policy_id), queries.ledger(policy_id)
     entry = next((one for one in ledger if (one["entry"], one["entry_id"]) == ("payment", payment_id)), None)
     if entry is None:
         not_found("There is no such payment. It may have been taken back already.")
     with transaction() as tx:
         payments.remove_payment(tx, actor(), policy, entry, ledger, at=now())
-    return done()
 
 
 def _policy(policy_id: int) -> Row:

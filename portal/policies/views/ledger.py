@@ -123,21 +123,27 @@ def new_payment(policy_id: int) -> Answer:
 def pay(policy_id: int) -> Answer:
     """Notes a payment; a double click notes it once."""
     policy, form = living_policy(policy_id), submitted(PaymentInput)
-    if form.data is not None and form.ok:
+    data = form.data
+    if data is not None and form.ok:
         key = form.value("form_key")
-        once = hashlib.sha256(f"{policy_id} {key} {form.data.model_dump_json()}".encode()).hexdigest()
+        once = hashlib.sha256(f"{policy_id} {key} {data.model_dump_json()}".encode()).hexdigest()
         try:
-            with transaction() as tx:
-                payments.record_payment(
-                    tx, actor(), policy, form.data, queries.ledger(policy_id), form_key=once if key else None
-                )
+            payments.in_turn(lambda: _note(policy_id, data, once if key else None))
             flash("The payment is noted.")
             return redirect_to("policies.page", policy_id=policy_id)
         except Duplicate:
             return redirect_to("policies.page", policy_id=policy_id)
         except Refused as refusal:
             form.refuse(refusal)
+        except Conflict:
+            form.add_error("", CHANGED)
     return _payment_form(policy, form, 422)
+
+
+def _note(policy_id: int, data: PaymentInput, form_key: str | None) -> None:
+    with transaction() as tx:
+        policy, ledger = living_policy(policy_id), queries.ledger(policy_id)
+        payments.record_payment(tx, actor(), policy, data, ledger, form_key=form_key)
 
 
 def _payment_form(policy: dict[str, Any], form: SubmittedForm[Any], status: int = 200) -> Response:
@@ -156,15 +162,18 @@ def _payment_form(policy: dict[str, Any], form: SubmittedForm[Any], status: int 
 @requires("policies.write")
 def remove_payment(policy_id: int, payment_id: int) -> Answer:
     """Takes back a payment that was noted by mistake."""
-    policy, ledger = any_policy(policy_id), queries.ledger(policy_id)
-    entry = _entry(ledger, "payment", payment_id)
     try:
-        with transaction() as tx:
-            payments.remove_payment(tx, actor(), policy, entry, ledger, at=now())
+        payments.in_turn(lambda: _take_back(policy_id, payment_id))
         flash("The payment is taken back.")
     except Conflict:
         flash(CHANGED, "bad")
     return redirect_to("policies.page", policy_id=policy_id)
+
+
+def _take_back(policy_id: int, payment_id: int) -> None:
+    with transaction() as tx:
+        policy, ledger = any_policy(policy_id), queries.ledger(policy_id)
+        payments.remove_payment(tx, actor(), policy, _entry(ledger, "payment", payment_id), ledger, at=now())
 
 
 def _entry(ledger: list[dict[str, Any]], word: str, entry_id: int) -> dict[str, Any]:

@@ -25,20 +25,28 @@ class Account:
     endorsed: Decimal
     due: Decimal
     paid: Decimal
-    is_counted: bool
 
     @property
     def open(self) -> Decimal:
-        return self.due - self.paid if self.is_counted else ZERO
+        return self.due - self.paid
 
 
 def account(policy: Mapping[str, Any], ledger: Iterable[Mapping[str, Any]]) -> Account:
-    """The account of a term. A policy marked as paid whose payments nobody counted is taken as paid in full."""
+    """The account of a term. Of one marked as paid in its form, the premium that it began with is taken as paid."""
     entries = list(ledger)
     endorsed = sum((entry["amount"] for entry in entries if entry["entry"] == "endorsement"), ZERO)
     paid = sum((entry["amount"] for entry in entries if entry["entry"] == "payment"), ZERO)
-    is_counted = policy["payment_date"] is None or paid > 0
-    return Account(endorsed, policy["gross_premium"] + endorsed, paid, is_counted)
+    if _is_paid_by_form(policy, entries):
+        # What the ledger has beyond the endorsements is that very premium, noted once more.
+        paid += policy["gross_premium"] - min(max(paid - max(endorsed, ZERO), ZERO), policy["gross_premium"])
+    return Account(endorsed, policy["gross_premium"] + endorsed, paid)
+
+
+def _is_paid_by_form(policy: Mapping[str, Any], entries: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether a colleague entered the day of payment, which is then the day of no payment of the ledger."""
+    paid = [entry for entry in entries if entry["entry"] == "payment"]
+    by_instalments = any(entry["instalment"] is not None for entry in paid)
+    return policy["payment_date"] not in (None, *(entry["on_day"] for entry in paid)) and not by_instalments
 
 
 def in_turn(note: Callable[[], Answer]) -> Answer:

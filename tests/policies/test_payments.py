@@ -1,5 +1,6 @@
 """What was paid: noted once, counted against premium and endorsements, by instalments, and taken back."""
 
+import re
 import threading
 from datetime import date
 from decimal import Decimal
@@ -156,6 +157,28 @@ def test_two_part_payments_noted_in_the_same_moment_pay_the_policy(clerk, collea
         thread.join()
     assert [answer.status_code for answer in answers] == [303, 303]
     assert (sorted(paid(policy_id)), stored(policy_id)["payment_date"]) == ([D(7730), D(20000)], today())
+
+
+def test_an_endorsement_is_open_though_the_policy_was_entered_as_paid(clerk, book):
+    policy_id = add(clerk, book.form("other", policy_number="PT/7", payment_date="02/11/2026"))
+    assert 'value=""' in re.search(r'<input[^>]* name="amount"[^>]*>', _payment_form(clerk, policy_id))[0]
+    endorse(clerk, policy_id, "5000")   # 5,900 with GST
+    assert "₹5,900.00 is open" in clerk.get(f"/policies/{policy_id}").text
+    assert 'value="5,900"' in _payment_form(clerk, policy_id)
+    pay(clerk, policy_id, "5900")
+    page = clerk.get(f"/policies/{policy_id}").text
+    assert "₹33,630.00 of ₹33,630.00 came in." in page
+    assert "is open" not in page
+
+
+def test_the_premium_of_a_policy_entered_as_paid_is_not_paid_twice_when_it_is_noted_too(clerk, book):
+    policy_id = add(clerk, book.form("other", policy_number="PT/8", payment_date="02/11/2026"))
+    pay(clerk, policy_id, "27730")
+    assert "₹27,730.00 of ₹27,730.00 came in." in clerk.get(f"/policies/{policy_id}").text
+
+
+def _payment_form(browser, policy_id):
+    return browser.get(f"/policies/{policy_id}/payments/new").text
 
 
 @pytest.mark.parametrize(("typed", "sentence"), [

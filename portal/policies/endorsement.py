@@ -10,6 +10,7 @@ from database_pool import Transaction, new_id
 from portal import audit
 from portal.errors import Refused
 from portal.policies.inputs import EndorsementInput
+from portal.policies.motor import is_named_by_number
 from portal.policies.premium import Premium, calculate, choose_tax, commission
 from portal.policies.pricing import Book
 from portal.policies.queries import DETAILS
@@ -227,10 +228,19 @@ def _changed(stored: Row, data: EndorsementInput, book: Book) -> tuple[Row, Row]
     values = {name: ZERO if value is None and name in NEVER_NULL else value for name, value in values.items()}
     after = {name: value for name, value in values.items() if value != stored.get(name)}
     return {name: stored.get(name) for name in after}, after
+    if _takes_its_asset_along(stored, values):
+        values["asset"] = values["vehicle_number"]
 
 
 def _person(stored: Row, data: EndorsementInput) -> Row:
     found = [person for person in stored.get("persons", []) if person["insured_person_id"] == data.person_id]
+def _takes_its_asset_along(stored: Row, values: Row) -> bool:
+    """Whether a vehicle gets another number, and so does its asset: it was the old number and nobody changed it."""
+    if "vehicle_number" not in values or values["vehicle_number"] == stored.get("vehicle_number"):
+        return False
+    return is_named_by_number(stored) and values["asset"] in (None, stored["asset"])
+
+
     if not found and (data.kind == "person removed" or data.person_id is not None):
         raise Refused("Person: please choose one of the insured persons.", field="person_id")
     return found[0] if found else {}

@@ -1,9 +1,12 @@
 """Rules of motor business: the ladder of the no-claim bonus, the covers of a new vehicle, the third party tariff."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
+from portal.formats import compact
 from portal.settings.queries import TradeRules
 
 NONE = Decimal(0)
@@ -80,3 +83,8 @@ def years_later(day: date, years: int) -> date:
         return day.replace(year=day.year + years)
     except ValueError:
         return date(day.year + years, 3, 1)
+
+
+def is_named_by_number(record: Mapping[str, Any]) -> bool:
+    """Whether the asset of a motor policy is but the vehicle number, and changes with it."""
+    return record["line"] == "motor" and compact(record.get("asset")) == compact(record.get("vehicle_number"))

@@ -55,6 +55,8 @@ def suggestion(old: Row, book: Book, today: date) -> Row:
             new["cover"] = "own damage only"
         else:
             new["third_party_to"] = None
+        if motor.is_named_by_number(old):
+            new["asset"] = None
     if old["line"] == "travel":
         new["trip_from"] = new["trip_to"] = None
     return new

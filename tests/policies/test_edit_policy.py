@@ -4,6 +4,8 @@ import re
 from datetime import date
 from decimal import Decimal
 
+import pytest
+
 from database_pool import execute_query, transaction
 from portal.formats import now
 from tests.cast import sign_in
@@ -76,6 +78,16 @@ def test_saving_the_untouched_form_changes_nothing(clerk, colleague, book):
     moved = {name for name in before if before[name] != after[name]}
     assert moved == {"version", "updated_at"}
     assert [{**row, "insured_person_id": 0} for row in persons(policy_id)] == people
+
+
+@pytest.mark.parametrize(("asset", "shown", "kept"), [("", "", "MH02ZZ1"), ("White car", "White car", "White car")])
+def test_another_vehicle_number_is_the_asset_too_unless_it_has_a_name_of_its_own(clerk, book, asset, shown, kept):
+    form = book.form("motor", policy_number=f"ED/NEW/{asset}", vehicle_number="NEW", asset=asset)
+    policy_id = add(clerk, form)
+    page = clerk.get(f"/policies/{policy_id}/edit").text
+    assert re.search(rf'name="asset" type="text" value="{shown}"', page)
+    change(clerk, policy_id, form, vehicle_number="MH 02 ZZ 1", asset=shown)
+    assert stored(policy_id)["asset"] == kept
 
 
 def test_every_value_that_may_be_empty_can_be_cleared(clerk, book):

@@ -47,6 +47,21 @@ def test_a_change_of_vehicle_changes_the_term_and_keeps_what_was_before(clerk, b
     assert stored(policy_id)["gross_premium"] == D(16008), "what was charged first stays"
 
 
+def test_another_vehicle_number_is_the_asset_too_in_lists_and_messages(clerk, book):
+    policy_id = add(clerk, book.form("motor", policy_number="EN/10", vehicle_number="new"))
+    assert stored(policy_id)["asset"] == "NEW"
+    typed = {"make_model": "Honda City", "insured_declared_value": "8,40,000"}
+    endorse(clerk, policy_id, "correction", vehicle_number="MH 02 ZZ 1", asset="NEW", **typed)   # as the form has it
+    assert stored(policy_id)["asset"] == "MH02ZZ1"
+    assert endorsements(policy_id)[0]["after"]["asset"] == "MH02ZZ1"
+    endorse(clerk, policy_id, "asset", vehicle_number="MH02ZZ1", asset="White car", **typed)
+    endorse(clerk, policy_id, "asset", vehicle_number="MH02ZZ3", asset="White car", **typed)
+    assert stored(policy_id)["asset"] == "White car", "a name of its own stays"
+    for row in reversed(endorsements(policy_id)):
+        withdraw(clerk, policy_id, row["endorsement_id"])
+    assert (stored(policy_id)["asset"], details("motor_details", policy_id)["vehicle_number"]) == ("NEW", "NEW")
+
+
 def test_more_sum_insured_on_retail_health_costs_no_gst(clerk, book):
     policy_id = add(clerk, book.form("health", policy_number="EN/2"))
     endorse(clerk, policy_id, "sum insured", floater_sum_insured="15 L", sum_insured="", net_premium="4000")

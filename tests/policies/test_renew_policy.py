@@ -39,6 +39,15 @@ def test_the_form_suggests_the_next_term(clerk, book):
     assert "RN/1" in page[: page.index('aria-label="The new term"')]
 
 
+def test_the_vehicle_number_of_the_new_term_is_its_asset_too(clerk, book):
+    form = book.form("motor", policy_number="RN/NEW", vehicle_number="NEW")
+    policy_id = add(clerk, form)
+    page = clerk.get(f"/policies/{policy_id}/renewal").text
+    assert 'name="asset" type="text" value=""' in page[page.index('aria-label="The new term"') :]
+    answer = renew(clerk, policy_id, form, policy_number="RN/NEW/2", vehicle_number="MH 02 ZZ 1", asset="")
+    assert stored(int(answer.location.rsplit("/", 1)[1]))["asset"] == "MH02ZZ1"
+
+
 def test_the_form_suggests_the_same_insured_persons_beside_those_of_the_old_term(clerk, book):
     people = {"persons-0-member_id": str(book.spouse), "persons-0-sum_insured": "5 L", "persons-1-name": "Aarav Mehta"}
     policy_id = add(clerk, book.form("health", policy_number="RN/0") | people)

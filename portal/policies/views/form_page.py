@@ -13,6 +13,7 @@ from portal.formats import compact, today
 from portal.inputs import lenient
 from portal.policies import queries, service, words
 from portal.policies.inputs import PolicyInput, PremiumInput
+from portal.policies.motor import is_named_by_number
 from portal.policies.pricing import Book, Priced, earned_by, price
 from portal.settings.queries import masters, trade_rules
 from portal.web import SubmittedForm, may, render
@@ -150,6 +151,8 @@ def editable(record: Mapping[str, Any], line: str, book: Book) -> Row:
         values[name] = None if record[name] == rate else record[name]
     if record["commission_amount"] == earned_by(record):
         values["commission_amount"] = None
+    if is_named_by_number(record):
+        values["asset"] = None
     return values
 
 

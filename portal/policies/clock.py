@@ -45,14 +45,15 @@ def clock(
         return Clock("ended" if due_on < today else "running", (f"{ended} A one-time policy is not renewed.",))
     rule = rule or {}
     grace_until = due_on + timedelta(days=rule["days"]) if rule.get("days") else None
+    third_party_to = details.get("third_party_to") if policy["line"] == "motor" else None
     has_bonus = policy["line"] == "motor" and details.get("no_claim_bonus") and rule.get("bonus_lost_days")
     kept_until = due_on + timedelta(days=rule["bonus_lost_days"]) if has_bonus else None
     if today <= due_on:
-        kind, words = "running", _ahead(policy, rule, due_on, grace_until, today)
+        kind, words = "running", _ahead(policy, rule, grace_until, third_party_to, today)
     elif grace_until is not None and today <= grace_until:
         kind, words = "in grace", _in_grace(policy, rule, grace_until, today)
     else:
-        kind, words = "over", _over(policy, rule, due_on, grace_until)
+        kind, words = "over", _over(policy, rule, grace_until, third_party_to, today)
     if kept_until is not None:
         words.append(_of_bonus(details["no_claim_bonus"], kept_until, today))
     return Clock(kind, tuple(words), grace_until, kept_until)
@@ -69,14 +70,22 @@ def rule_on_page(policy: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _ahead(
-    policy: Mapping[str, Any], rule: Mapping[str, Any], due_on: date, grace_until: date | None, today: date
+    policy: Mapping[str, Any],
+    rule: Mapping[str, Any],
+    grace_until: date | None,
+    third_party_to: date | None,
+    today: date,
 ) -> list[str]:
+    due_on: date = policy["due_on"]
     left = (due_on - today).days
     days = "the last day is today" if left == 0 else f"{left} more {'day' if left == 1 else 'days'}"
     words = [f"Cover runs until {office_date(due_on)}, {days}."]
     if grace_until is not None:
         cover = "with cover" if rule["applies"] else "without cover"
         words.append(f"After that it can be renewed in grace until {office_date(grace_until)}, {cover}.")
+    elif third_party_to is not None and third_party_to > due_on:
+        runs_on = f"from the next day own damage is not insured, third party runs until {office_date(third_party_to)}"
+        words.append(f"There is no grace: {runs_on}, and the insurer inspects the vehicle.")
     elif policy["line"] == "motor":
         words.append("There is no grace: from the next day the vehicle may not be driven, and the insurer inspects it.")
     else:
@@ -96,9 +105,18 @@ def _in_grace(policy: Mapping[str, Any], rule: Mapping[str, Any], grace_until: d
     return words
 
 
-def _over(policy: Mapping[str, Any], rule: Mapping[str, Any], due_on: date, grace_until: date | None) -> list[str]:
-    since = office_date(due_on + timedelta(days=1))
-    if policy["line"] == "motor":
+def _over(
+    policy: Mapping[str, Any],
+    rule: Mapping[str, Any],
+    grace_until: date | None,
+    third_party_to: date | None,
+    today: date,
+) -> list[str]:
+    due_on: date = policy["due_on"]
+    since = office_date((third_party_to or due_on) + timedelta(days=1))
+    if third_party_to is not None and third_party_to >= today:
+        words = [f"Own damage ended on {office_date(due_on)}; third party runs until {office_date(third_party_to)}."]
+    elif policy["line"] == "motor":
         words = [f"Uninsured since {since}: the vehicle may not be driven."]
     elif grace_until is not None:
         words = [f"The grace ended on {office_date(grace_until)}."]

@@ -247,6 +247,21 @@ def test_the_clock_after_expiry_of_each_line(rules, line, mode, today, kind, wor
     assert words in " ".join(found.sentences)
 
 
+# Own damage of one year beside third party of three, compulsory for new cars since 01/09/2018.
+@pytest.mark.parametrize(("third_party_to", "today", "words"), [
+    (date(2028, 10, 31), date(2026, 10, 31), "own damage is not insured, third party runs until 31/10/2028"),
+    (date(2028, 10, 31), date(2026, 11, 1), "Own damage ended on 31/10/2026; third party runs until 31/10/2028."),
+    (date(2028, 10, 31), date(2028, 10, 31), "Own damage ended on 31/10/2026; third party runs until 31/10/2028."),
+    (date(2028, 10, 31), date(2028, 11, 1), "Uninsured since 01/11/2028: the vehicle may not be driven."),
+    (DUE, DUE, "the vehicle may not be driven"),
+])
+def test_a_vehicle_is_driven_as_long_as_its_third_party_cover_runs(rules, third_party_to, today, words):
+    said = " ".join(of("motor", DUE, today, rules, third_party_to=third_party_to).sentences)
+    assert words in said
+    assert ("driven" in said) == ("driven" in words)
+    assert "inspect" in said
+
+
 @pytest.mark.parametrize(("today", "words"), [
     (date(2026, 11, 1), "The no-claim bonus of 35 % is lost unless it is renewed by 29/01/2027."),
     (date(2027, 1, 29), "The no-claim bonus of 35 % is lost unless it is renewed by 29/01/2027."),

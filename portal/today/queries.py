@@ -84,7 +84,7 @@ def is_marked(day: date, item: str) -> bool:
 
 def _read(stored: Row) -> Row:
     row = sealing.opened(stored)
-    for name in ("due_on", "grace_ends", "date_of_birth"):
+    for name in ("due_on", "grace_ends", "third_party_to", "date_of_birth"):
         if isinstance(row.get(name), str):
             row[name] = date.fromisoformat(row[name])
     if row.get("gross_premium") is not None:

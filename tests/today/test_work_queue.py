@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from database_pool import call_function, execute_query, transaction
-from portal.formats import today
+from portal.formats import office_date, today
 from portal.freshness import Fresh
 from portal.today import queries
 from tests.cast import sign_in
@@ -183,6 +183,29 @@ def test_the_month_counts_what_was_issued_and_what_was_kept(database):
     assert str(figures["gross"]) == "20001.00" and str(figures["commission"]) == "3000.50"
     assert (figures["kept"], figures["due"]) == (2, 3)   # due on the day itself is not over yet
     with transaction() as tx:
+def test_the_grace_of_a_monthly_premium_is_shorter(clerk):
+    execute_query("health_details", "insert", data={"policy_id": 1, "plan": "floater", "premium_mode": "monthly"})
+    assert "Grace ends in 10 days" in clerk.get("/").text   # 15 days after the end 5 days ago
+    execute_query("health_details", "delete", filters={"policy_id_eq": 1})
+
+
+def test_a_vehicle_whose_third_party_cover_runs_on_is_not_without_cover(clerk):
+    ended, runs_until = today() - timedelta(days=40), today() + timedelta(days=500)
+    with transaction() as tx:
+        tx.update("policies", {"line": "motor"}, filters={"policy_id_eq": 2})
+        tx.insert("motor_details", {"policy_id": 2, "vehicle_class": "private car", "third_party_to": runs_until})
+    page = clerk.get("/").text
+    assert f"Own damage ended on {office_date(ended)}" in page
+    assert f"Third party runs until {office_date(runs_until)}" in page
+    assert "No cover since" not in page
+    with transaction() as tx:
+        tx.update("motor_details", {"third_party_to": today() - timedelta(days=1)}, filters={"policy_id_eq": 2})
+    assert f"No cover since {office_date(today() - timedelta(days=1))}" in clerk.get("/").text
+    with transaction() as tx:
+        tx.delete("motor_details", filters={"policy_id_eq": 2})
+        tx.update("policies", {"line": "health"}, filters={"policy_id_eq": 2})
+
+
         tx.delete("policies", filters={"policy_id_gte": 100, "policy_id_lt": 110})
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from database_pool import Conflict, execute_query, transaction
 from portal import audit
-from portal.formats import today
+from portal.formats import office_date, today
 from portal.policies.notices import ways_of_many
 from portal.policies.queries import notice_facts_of
 from portal.renewals import queries, reminding, tasks
@@ -203,6 +203,35 @@ def test_a_reminder_by_hand_stands_for_the_step_of_these_days(book):
         reminding.note(tx, audit.THE_PORTAL, facts, reminder, company=None, today=today())
     morning()
     assert notes(policy_id) == [step]
+
+
+def remind_by_hand(clerk, policy_id, send_on):
+    answer = clerk.submit(f"/renewals/{policy_id}/reminder", {"channels": ["email"], "send_on": office_date(send_on)})
+    assert answer.status_code == 303, answer.text[:2000]
+
+
+def test_a_reminder_by_hand_of_a_later_day_stands_for_the_step_of_that_day(clerk, book):
+    policy_id, later = term(book, 12), today() + timedelta(days=5)
+    remind_by_hand(clerk, policy_id, later)
+    for days in (5, 6, 7):   # D-7 and the days on which it could come late
+        assert policy_id not in due_on(today() + timedelta(days=days))
+    assert due_on(today() + timedelta(days=11)).get(policy_id) == "D-1"
+
+
+def test_a_reminder_by_hand_of_a_later_day_holds_back_none_of_today(clerk, book):
+    policy_id = term(book, 7)
+    remind_by_hand(clerk, policy_id, today() + timedelta(days=5))
+    assert due_on(today()).get(policy_id) == "D-7"
+
+
+def test_a_reminder_that_could_not_go_out_any_more_is_not_noted(clerk, book):
+    monthly, yearly = term(book, -25), term(book, -25)   # 15 and 30 days of grace
+    with transaction() as tx:
+        tx.insert("health_details", {"policy_id": monthly, "plan": "floater", "premium_mode": "monthly"})
+    assert due_on(today()).get(yearly) == "D+25"
+    morning()
+    assert (notes(monthly), notes(yearly)) == ([], ["D+25"])
+    assert "Sent" not in clerk.get(f"/renewals/{monthly}").text.replace("Not sent", "")
 
 
 def test_a_vehicle_whose_third_party_cover_runs_on_is_not_called_uninsured(book):

@@ -7,7 +7,7 @@ import pytest
 
 from database_pool import execute_query
 from portal.formats import today
-from tests.cast import make_cast, sign_in
+from tests.cast import found, make_cast, sign_in
 from tests.policies.book import days_from_today
 from tests.renewals.desk import open_desk, term
 
@@ -44,6 +44,22 @@ def test_what_a_colleague_notes_is_kept_and_can_be_cleared(clerk, book):
     assert save(clerk, policy_id, row["version"], stage="payment awaited").status_code == 303
     row = stored(policy_id)
     assert (row["stage"], row["owner_id"], row["quoted_premium"], row["note"]) == ("payment awaited", None, None, None)
+
+
+def test_a_renewal_whose_snooze_has_run_out_can_be_saved(clerk, book):
+    policy_id = term(book, 10)
+    for until in (today() - timedelta(days=2), today()):
+        execute_query("renewals", "upsert", data={"policy_id": policy_id, "snoozed_until": until})
+        shown = found(r'name="snoozed_until" type="text" value="([^"]*)"', clerk.get(f"/renewals/{policy_id}").text)
+        answer = save(clerk, policy_id, stored(policy_id)["version"], snoozed_until=shown, note="rang")
+        assert (answer.status_code, stored(policy_id)["note"]) == (303, "rang")
+        assert stored(policy_id)["snoozed_until"] is None
+
+
+def test_a_snooze_that_runs_stays_in_the_form(clerk, book):
+    policy_id = term(book, 10)
+    save(clerk, policy_id, snoozed_until=days_from_today(3))
+    assert f'value="{days_from_today(3)}"' in clerk.get(f"/renewals/{policy_id}").text
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,13 @@ def page(policy_id: int) -> Answer:
     """Where a renewal stands, and its reminders."""
     row = known_renewal(policy_id)
     suggested = row["owner_id"] or (current_user().user_id if row["renewal_version"] == 0 else None)
-    return _show(row, prefilled({**row, "owner_id": suggested, "version": row["renewal_version"]}))
+    return _show(row, prefilled({**_still_to_come(row), "owner_id": suggested, "version": row["renewal_version"]}))
+
+
+def _still_to_come(row: dict[str, Any]) -> dict[str, Any]:
+    """A renewal for its form: a day until which it was snoozed cannot be saved again once it has come."""
+    until = row["snoozed_until"]
+    return {**row, "snoozed_until": until if until is not None and until > today() else None}
 
 
 @blueprint.post("/renewals/<int:policy_id>")
@@ -61,7 +67,7 @@ def change(policy_id: int) -> Answer:
 
 
 def _both_versions(row: dict[str, Any], form: SubmittedForm[Any]) -> Response:
-    fresh = known_renewal(row["policy_id"])
+    fresh = _still_to_come(known_renewal(row["policy_id"]))
     here = f"/renewals/{row['policy_id']}"
     names = {
         "owner_id": {str(one["user_id"]): one["name"] for one in queries.colleagues()},

@@ -1,6 +1,7 @@
 """Ending a term before its time: cancelled, lost, into the trash and out of it."""
 
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -17,14 +18,24 @@ Row = dict[str, Any]
 ZERO = Decimal(0)
 
 
-def cancel(tx: Transaction, actor: audit.Actor, stored: Row, data: CancellationInput, *, book: Book) -> None:
+def cancel(
+    tx: Transaction,
+    actor: audit.Actor,
+    stored: Row,
+    data: CancellationInput,
+    ledger: Iterable[Mapping[str, Any]],
+    *,
+    book: Book,
+) -> None:
     """Ends a live term on a day, with what is given back. Conflict when it changed since `data.version`."""
     if not stored["policy_from"] <= data.cancelled_on <= stored["policy_to"]:
         raise Refused("Cancelled on: this day lies outside the policy's dates.", field="cancelled_on")
+    endorsed = _endorsed(ledger)
     refund, refund_tp = data.refund_premium or ZERO, data.refund_tp_premium or ZERO
-    if refund > stored["net_premium"] + stored["addon_premium"]:
+    charged = stored["net_premium"] + stored["addon_premium"] + sum((entry["net_premium"] for entry in endorsed), ZERO)
+    if refund > charged:
         raise Refused("Refund: more than was charged cannot be given back.", field="refund_premium")
-    if refund_tp > stored["tp_premium"]:
+    if refund_tp > stored["tp_premium"] + sum((entry["tp_premium"] for entry in endorsed), ZERO):
         raise Refused("Refund of third party: more than was charged cannot be given back.", field="refund_tp_premium")
     priced = endorsement.price_of(
         stored, book, net=-refund, third_party=-refund_tp, on=data.cancelled_on, gst_rate=stored["gst_rate"]
@@ -42,6 +53,19 @@ def cancel(tx: Transaction, actor: audit.Actor, stored: Row, data: CancellationI
         ["live"],
         {"state": "cancelled", "cancelled_on": data.cancelled_on, "lost_reason": data.reason},
     )
+
+
+def proportionate_refund(stored: Row, ledger: Iterable[Mapping[str, Any]], cancelled_on: date) -> Decimal:
+    """What net premium, add-on and endorsements come to for the days after a cancellation, before tax."""
+    end, charged = stored["policy_to"], stored["net_premium"] + stored["addon_premium"]
+    return sum(
+        (endorsement.pro_rata(entry["net_premium"], entry["on_day"], end, cancelled_on) for entry in _endorsed(ledger)),
+        endorsement.pro_rata(charged, stored["policy_from"], end, cancelled_on),
+    )
+
+
+def _endorsed(ledger: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [entry for entry in ledger if entry["entry"] == "endorsement"]
 
 
 def mark_lost(tx: Transaction, actor: audit.Actor, stored: Row, data: LossInput) -> None:

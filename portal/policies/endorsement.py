@@ -103,9 +103,11 @@ def price_of(
 
 
 def pro_rata(amount: Decimal, start: date, end: date, cancelled_on: date) -> Decimal:
-    """The part of a premium for the days after a cancellation, to the paisa: what a proportionate refund comes to."""
+    """The part of a premium for the days after a cancellation, to the paisa: what a proportionate refund comes to. All
+    of it when the cancellation comes before the first of its days.
+    """
     days = (end - start).days + 1
-    left = (end - cancelled_on).days
+    left = min((end - cancelled_on).days, days)
     return (amount * left / days).quantize(PAISA, ROUND_HALF_UP) if days > 0 and left > 0 else ZERO
 
 
@@ -226,14 +228,12 @@ def _changed(stored: Row, data: EndorsementInput, book: Book) -> tuple[Row, Row]
             return {"person_name": removed["name"]}, {"person_name": data.person_name}
     values = {name: getattr(data, name) for name in names if not name.startswith("person_")}
     values = {name: ZERO if value is None and name in NEVER_NULL else value for name, value in values.items()}
-    after = {name: value for name, value in values.items() if value != stored.get(name)}
-    return {name: stored.get(name) for name in after}, after
     if _takes_its_asset_along(stored, values):
         values["asset"] = values["vehicle_number"]
+    after = {name: value for name, value in values.items() if value != stored.get(name)}
+    return {name: stored.get(name) for name in after}, after
 
 
-def _person(stored: Row, data: EndorsementInput) -> Row:
-    found = [person for person in stored.get("persons", []) if person["insured_person_id"] == data.person_id]
 def _takes_its_asset_along(stored: Row, values: Row) -> bool:
     """Whether a vehicle gets another number, and so does its asset: it was the old number and nobody changed it."""
     if "vehicle_number" not in values or values["vehicle_number"] == stored.get("vehicle_number"):
@@ -241,6 +241,8 @@ def _takes_its_asset_along(stored: Row, values: Row) -> bool:
     return is_named_by_number(stored) and values["asset"] in (None, stored["asset"])
 
 
+def _person(stored: Row, data: EndorsementInput) -> Row:
+    found = [person for person in stored.get("persons", []) if person["insured_person_id"] == data.person_id]
     if not found and (data.kind == "person removed" or data.person_id is not None):
         raise Refused("Person: please choose one of the insured persons.", field="person_id")
     return found[0] if found else {}

@@ -165,12 +165,29 @@ def test_a_cancellation_gives_back_premium_with_its_tax_and_can_be_taken_back(cl
     assert "Premium with endorsements" not in clerk.get(f"/policies/{policy_id}").text
 
 
+def test_what_endorsements_charged_is_given_back_too(clerk, book):
+    policy_id = add(clerk, book.form("motor", policy_number="EN/11", net_premium="30,000", addon_premium="6,500"))
+    endorse(clerk, policy_id, "sum insured", sum_insured="10 L", net_premium="3,510", tp_premium="100")
+    path = f"/policies/{policy_id}/cancellation"
+    typed = {"version": "2", "cancelled_on": "30/04/2027", "reason": "sold"}
+    too_much = clerk.submit(path, {**typed, "refund_premium": "40010.01", "refund_tp_premium": "3516.01"})
+    assert too_much.text.count("more than was charged cannot be given back") >= 1
+    # 36,500 x 184 / 365 = 18,400; of the endorsement since 15/11/2026 3,510 x 184 / 351 = 1,840
+    assert "₹20,240.00" in too_much.text
+    third_party = clerk.submit(path, {**typed, "refund_premium": "40010", "refund_tp_premium": "3516.01"})
+    assert "Refund of third party: more than was charged" in third_party.text
+    assert clerk.submit(path, {**typed, "refund_premium": "40010", "refund_tp_premium": "3516"}).status_code == 303
+    assert endorsements(policy_id)[1]["net_premium"] == D(-40010)
+
+
 @pytest.mark.parametrize(("amount", "start", "end", "day", "refund"), [
     # 365 days; cancelled on the last day of the first half: 184 left; 36500 x 184 / 365 = 18400
     ("36500", date(2026, 11, 1), date(2027, 10, 31), date(2027, 4, 30), "18400.00"),
     # on the first day 364 are left: 36500 x 364 / 365
     ("36500", date(2026, 11, 1), date(2027, 10, 31), date(2026, 11, 1), "36400.00"),
     ("36500", date(2026, 11, 1), date(2027, 10, 31), date(2027, 10, 31), "0"),
+    # cancelled before the endorsement was to begin
+    ("1000", date(2026, 12, 1), date(2027, 10, 31), date(2026, 11, 15), "1000.00"),
     # 1000 x 100 / 366 = 273.224 -> 273.22 in a leap year
     ("1000", date(2027, 3, 1), date(2028, 2, 29), date(2027, 11, 21), "273.22"),
 ])

@@ -149,7 +149,8 @@ def _register_ending(name: str, path: str, summary: str, form: Any, end: Callabl
 
 
 def _cancel(tx: Transaction, who: Actor, stored: dict[str, Any], data: CancellationInput) -> None:
-    ending.cancel(tx, who, stored, data, book=_book(stored["client_id"], stored["line"]))
+    ledger, book = queries.ledger(stored["policy_id"]), _book(stored["client_id"], stored["line"])
+    ending.cancel(tx, who, stored, data, ledger, book=book)
 
 
 _register_ending("cancel_policy", "cancellation", "Ends a live term on a day", CancellationInput, _cancel)

@@ -11,7 +11,7 @@ from database_pool import BusinessRule, Conflict, Duplicate, Transaction, transa
 from portal.errors import Refused
 from portal.formats import compact, now, today
 from portal.inputs import Input, lenient
-from portal.policies import ending, endorsement, queries, renewal, words
+from portal.policies import ending, queries, renewal, words
 from portal.policies.inputs import (
     FORMS,
     CancellationDay,
@@ -175,7 +175,7 @@ def cancel(policy_id: int) -> Answer:
     book = form_page.book_for(old["client_id"], old["line"])
 
     def with_refund(tx: Transaction, who: Any, stored: dict[str, Any], data: CancellationInput) -> None:
-        ending.cancel(tx, who, stored, data, book=book)
+        ending.cancel(tx, who, stored, data, queries.ledger(policy_id), book=book)
 
     return _end("cancel", old, form, with_refund, "Policy {number} is cancelled.")
 
@@ -241,10 +241,9 @@ def _end_form(
 
 
 def _suggested_refund(old: dict[str, Any], form: SubmittedForm[Input]) -> Decimal:
-    """What a proportionate refund of net premium and add-on comes to on the day in the form, before tax."""
+    """What a proportionate refund comes to on the day in the form."""
     day = lenient(CancellationDay, {"cancelled_on": form.value("cancelled_on")}).cancelled_on or today()
-    charged = old["net_premium"] + old["addon_premium"]
-    return endorsement.pro_rata(charged, old["policy_from"], old["policy_to"], day)
+    return ending.proportionate_refund(old, queries.ledger(old["policy_id"]), day)
 
 
 @blueprint.get("/policies/<int:policy_id>/deletion")

@@ -53,7 +53,14 @@ def choose_for_reminders(policy_ids: Sequence[int], today: date) -> Selection:
 def choose_for_notices(policy_ids: Sequence[int]) -> Selection:
     """Which of the policies can be told to be issued."""
     rows = {row["policy_id"]: row for row in notice_facts_of(policy_ids)}
-    return _sort_out(policy_ids, rows, _why_no_notice)
+    return _sort_out(policy_ids, rows, lambda row: ("unknown", why_no_notice(row)))
+
+
+def why_no_notice(row: Row) -> str:
+    """Why the client of a term is not told that it is issued; "" when nothing speaks against it."""
+    if row["deleted_at"] is not None:
+        return NO_SUCH_POLICY
+    return "" if row["state"] == "live" else f"This policy is {row['state']}."
 
 
 def _sort_out(policy_ids: Sequence[int], rows: Mapping[int, Row], reason_of: Any) -> Selection:
@@ -78,12 +85,6 @@ def _why_no_reminder(row: Row, today: date) -> tuple[str, str]:
     if reason := reminding.why_not(row):
         return "not to be renewed", reason
     return ("sent today", SENT_TODAY) if row["reminded_on"] == today else ("", "")
-
-
-def _why_no_notice(row: Row) -> tuple[str, str]:
-    if row["deleted_at"] is not None:
-        return "unknown", NO_SUCH_POLICY
-    return ("unknown", f"This policy is {row['state']}.") if row["state"] != "live" else ("", "")
 
 
 def _why_unreachable(row: Row, ways: Sequence[Way]) -> tuple[str, str]:

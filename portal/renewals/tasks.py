@@ -12,7 +12,7 @@ from portal.formats import today
 from portal.jobs.service import NO_RIGHT, starter_of, steer
 from portal.policies import notices
 from portal.policies.queries import notice_facts
-from portal.renewals import queries, reminding
+from portal.renewals import bulk, queries, reminding
 from portal.renewals.reminding import Reminder
 from portal.settings.queries import setting
 from task_queue import PermanentFailure, current_task, enqueue_many, schedule, task
@@ -86,6 +86,8 @@ def send_notice(policy_id: int) -> dict[str, Any]:
     facts = notice_facts(policy_id)
     if facts is None:
         raise PermanentFailure(GONE)
+    if reason := bulk.why_no_notice(facts):
+        raise PermanentFailure(reason)
     papers = documents_of_policy(policy_id, kind=SCHEDULE, limit=1)
     notice = notices.Notice(
         "policy.issued",

@@ -6,7 +6,7 @@ import pytest
 
 import config
 from database_pool import execute_query, transaction
-from portal.formats import office_date, today
+from portal.formats import now, office_date, today
 from task_queue import run_due_tasks
 from tests.cast import found, make_cast, sign_in
 from tests.renewals.desk import hold_back_messages, messages, morning, notes, open_desk, reach, term
@@ -173,6 +173,22 @@ def test_clients_are_told_of_issued_policies_once_a_day(clerk, chosen):
     assert {row["channel"] for row in sent} == {"whatsapp", "email"}
     assert "is issued" in sent[0]["body"]
     assert [row["document_ids"] for row in sent] == [[], []]
+
+
+@pytest.mark.parametrize(("change", "reason"), [
+    ({"state": "cancelled"}, "This policy is cancelled."), ({"state": "lost"}, "This policy is lost."),
+    ({"deleted_at": now()}, "There is no such policy."),
+])
+def test_nobody_is_told_of_a_policy_that_ended_after_the_job_was_asked_for(clerk, book, change, reason):
+    policy_id = term(book, 300)
+    started = ask(clerk, "/api/bulk/notify-policy-issued", {"policy_ids": [policy_id]}).get_json()
+    assert started["queued"] == 1
+    with transaction() as tx:
+        tx.update("policies", change, filters={"policy_id_eq": policy_id})
+    run_due_tasks()
+    assert messages(policy_id) == []
+    dead = execute_query("tasks", filters={"batch_id_eq": started["batch_id"], "state_eq": "dead"}).data[0]
+    assert reason in dead["last_error"]
 
 
 def test_the_schedule_of_an_issued_policy_goes_with_the_notice(clerk, book):

@@ -42,6 +42,18 @@ SECTIONS = (
 )
 
 
+# Who may say what becomes of a piece of work, by its kind: it leaves the day of the whole office.
+MARKED_BY = {
+    "renewal": "policies.write",
+    "call": "policies.write",
+    "payment": "policies.write",
+    "papers": "policies.write",
+    "message": "messages.write",
+    "task": "queue.manage",
+    "birthday": "clients.write",
+}
+
+
 @dataclass(frozen=True)
 class Bar:
     """One bar of a chart: what it stands for, how much, how many policies, and the list behind it."""
@@ -57,6 +69,11 @@ def sections(rules: Mapping[str, Any]) -> list[Section]:
     """The kinds of work, each heading with the figures that the office has settled."""
     shown = {**rules, "call_premium": whole_rupees(Decimal(str(rules["call_premium"])))}
     return [replace(section, heading=section.heading.format_map(shown)) for section in SECTIONS]
+
+
+def right_to_mark(item: str) -> str:
+    """The permission to tick off or put aside a piece of work ("renewal:7")."""
+    return MARKED_BY[item.partition(":")[0]]
 
 
 def mark_work(tx: Transaction, actor: Actor, day: date, data: MarkInput) -> None:

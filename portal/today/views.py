@@ -6,6 +6,7 @@ from flask import Blueprint, Response, current_app, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from database_pool import transaction
+from portal.errors import NotPermitted
 from portal.formats import financial_year, today
 from portal.freshness import Fresh
 from portal.inputs import lenient
@@ -41,6 +42,7 @@ def index() -> Response:
         agents=_agents(answers),
         sections=[(section, found) for section, found in sections if found["total"]],
         queue=queue,
+        marked_by=service.MARKED_BY,
         month=queries.month_figures(today(), wanted.agent_id, answers) if may("policies.read") else None,
         today=today(),
     )
@@ -54,6 +56,8 @@ def mark() -> BaseResponse:
     if form.data is None:
         flash("This work is not known. Please reload the page.", "warn")
         return redirect_home(request.form.get("next"))
+    if not may(service.right_to_mark(form.data.item)):
+        raise NotPermitted("Your role may look at this work, not tick it off for the office.")
     with transaction() as tx:
         service.mark_work(tx, actor(), today(), form.data)
     flash(SAID[form.data.mark])

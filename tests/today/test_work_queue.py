@@ -143,6 +143,33 @@ def test_two_colleagues_who_tick_the_same_work_off_meet_without_an_error(clerk, 
     assert len(execute_query("work_marks", filters={"item": "renewal:5"}).data) == 1
 
 
+@pytest.mark.parametrize(("who", "item"), [
+    ("reader", "renewal:4"), ("reader", "call:5"), ("reader", "payment:7"), ("reader", "papers:9"),
+    ("reader", "message:1"), ("reader", "task:1"), ("reader", "birthday:1"), ("manager", "task:1"), ("staff", "task:1"),
+])
+@pytest.mark.parametrize("mark", ["done", "snoozed"])
+def test_who_may_not_do_a_piece_of_work_cannot_hide_it_from_the_office(app, who, item, mark):
+    assert press(sign_in(app, who), item, mark).status_code == 403
+    assert not execute_query("work_marks").data
+
+
+def test_who_may_not_do_a_piece_of_work_does_not_take_it_up_again_either(app, clerk):
+    reader = sign_in(app, "reader")
+    press(clerk, "renewal:4", "done")
+    assert press(reader, "renewal:4", "open").status_code == 403
+    assert len(execute_query("work_marks").data) == 1
+    assert "Undo" not in reader.get("/").text
+    assert "Undo" in clerk.get("/").text
+
+
+@pytest.mark.parametrize(("who", "item", "offered"), [
+    ("reader", "renewal:4", False), ("reader", "birthday:", False), ("staff", "renewal:4", True),
+    ("staff", "message:", True), ("administrator", "task:", True),
+])
+def test_the_buttons_of_a_piece_of_work_are_there_for_those_who_may_press_them(app, who, item, offered):
+    assert (f'name="item" value="{item}' in sign_in(app, who).get("/").text) == offered
+
+
 @pytest.mark.parametrize("item", ["renewal:0", "x:1", "renewal:1; drop", "", "renewal:99999999999999999999"])
 def test_work_that_is_none_is_refused(clerk, item):
     assert press(clerk, item, "done").status_code == 303
@@ -154,6 +181,29 @@ def test_grace_and_no_cover_are_told_apart(clerk):
     page = clerk.get("/").text
     assert "Grace ends in 25 days" in page   # health: 30 days after the end 5 days ago
     assert "No cover since" in page           # ended 40 days ago
+
+
+def test_the_grace_of_a_monthly_premium_is_shorter(clerk):
+    execute_query("health_details", "insert", data={"policy_id": 1, "plan": "floater", "premium_mode": "monthly"})
+    assert "Grace ends in 10 days" in clerk.get("/").text   # 15 days after the end 5 days ago
+    execute_query("health_details", "delete", filters={"policy_id_eq": 1})
+
+
+def test_a_vehicle_whose_third_party_cover_runs_on_is_not_without_cover(clerk):
+    ended, runs_until = today() - timedelta(days=40), today() + timedelta(days=500)
+    with transaction() as tx:
+        tx.update("policies", {"line": "motor"}, filters={"policy_id_eq": 2})
+        tx.insert("motor_details", {"policy_id": 2, "vehicle_class": "private car", "third_party_to": runs_until})
+    page = clerk.get("/").text
+    assert f"Own damage ended on {office_date(ended)}" in page
+    assert f"Third party runs until {office_date(runs_until)}" in page
+    assert "No cover since" not in page
+    with transaction() as tx:
+        tx.update("motor_details", {"third_party_to": today() - timedelta(days=1)}, filters={"policy_id_eq": 2})
+    assert f"No cover since {office_date(today() - timedelta(days=1))}" in clerk.get("/").text
+    with transaction() as tx:
+        tx.delete("motor_details", filters={"policy_id_eq": 2})
+        tx.update("policies", {"line": "health"}, filters={"policy_id_eq": 2})
 
 
 def test_an_empty_day_names_the_next_renewal(clerk):
@@ -183,29 +233,6 @@ def test_the_month_counts_what_was_issued_and_what_was_kept(database):
     assert str(figures["gross"]) == "20001.00" and str(figures["commission"]) == "3000.50"
     assert (figures["kept"], figures["due"]) == (2, 3)   # due on the day itself is not over yet
     with transaction() as tx:
-def test_the_grace_of_a_monthly_premium_is_shorter(clerk):
-    execute_query("health_details", "insert", data={"policy_id": 1, "plan": "floater", "premium_mode": "monthly"})
-    assert "Grace ends in 10 days" in clerk.get("/").text   # 15 days after the end 5 days ago
-    execute_query("health_details", "delete", filters={"policy_id_eq": 1})
-
-
-def test_a_vehicle_whose_third_party_cover_runs_on_is_not_without_cover(clerk):
-    ended, runs_until = today() - timedelta(days=40), today() + timedelta(days=500)
-    with transaction() as tx:
-        tx.update("policies", {"line": "motor"}, filters={"policy_id_eq": 2})
-        tx.insert("motor_details", {"policy_id": 2, "vehicle_class": "private car", "third_party_to": runs_until})
-    page = clerk.get("/").text
-    assert f"Own damage ended on {office_date(ended)}" in page
-    assert f"Third party runs until {office_date(runs_until)}" in page
-    assert "No cover since" not in page
-    with transaction() as tx:
-        tx.update("motor_details", {"third_party_to": today() - timedelta(days=1)}, filters={"policy_id_eq": 2})
-    assert f"No cover since {office_date(today() - timedelta(days=1))}" in clerk.get("/").text
-    with transaction() as tx:
-        tx.delete("motor_details", filters={"policy_id_eq": 2})
-        tx.update("policies", {"line": "health"}, filters={"policy_id_eq": 2})
-
-
         tx.delete("policies", filters={"policy_id_gte": 100, "policy_id_lt": 110})
 
 

@@ -47,7 +47,8 @@ def csv_lines(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterato
 def write_workbook(target: IO[bytes], sheets: Iterable[tuple[str, Sequence[str], Iterable[Sequence[Any]]]]) -> None:
     """Writes an Excel file of (title, headings, rows) for each sheet to `target`.
 
-    Rows are written as they come. It keeps a processor busy (some 20,000 cells a second): for a task, not for a page.
+    Rows are written as they come. It keeps a processor busy (some 20,000 cells a second): a page has two thousand
+    rows at most, more are for a task.
     """
     workbook = Workbook(write_only=True)
     for title, headings, rows in sheets:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 from database_pool import call_function, execute_query
@@ -199,6 +200,15 @@ def first_renewals(wanted: Listing, filters: Mapping[str, Any], total: int, fres
 def every_renewal(wanted: Listing, filters: Mapping[str, Any]) -> Iterator[Row]:
     """All renewals that the filters hold, in the order of the list."""
     return read_all("renewal_list", wanted, filters=filters, columns=_COLUMNS)
+
+
+def sheet(wanted: Listing, filters: Mapping[str, Any], most: int) -> list[Row]:
+    """The first `most` renewals of a list as `every_renewal` has them, with `group_name`, `subgroup` and `remarks`."""
+    rows = list(islice(every_renewal(wanted, filters), most))
+    named = {"policy_id_in": [row["policy_id"] for row in rows]} if rows else NOTHING
+    columns = "policy_id, group_name, subgroup, remarks"
+    more = {row["policy_id"]: row for row in execute_query("policies", columns=columns, filters=named).data}
+    return [{**row, **more[row["policy_id"]]} for row in rows if row["policy_id"] in more]
 
 
 def totals(filters: Mapping[str, Any], fresh: Fresh) -> Totals:

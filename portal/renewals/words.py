@@ -16,6 +16,18 @@ COLUMNS = (
     Column("stage", "Stage", "stage"),
     Column("owner", "Looked after by", "owner_name"),
 )
+# The office's sheet of a month; what has no field is left empty, for its own marks on paper.
+SHEET = (
+    ("Date", "due_on"),
+    ("Name", "client_name"),
+    ("Status", None),
+    ("R", None),
+    ("Policy", "policy_number"),
+    ("Group", "group_name"),
+    ("Sub-Group", "subgroup"),
+    ("Company", "insurer_short"),
+    ("Remarks", "remarks"),
+)
 STAGES = {"due": "Due", "contacted": "Contacted", "quoted": "Quoted", "payment awaited": "Payment awaited"}
 STAGE_CHIPS = {
     "due": "warn",

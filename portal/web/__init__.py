@@ -30,7 +30,17 @@ from portal.web.access import (
 )
 from portal.web.forms import SubmittedForm, prefilled, submitted
 from portal.web.limits import limited
-from portal.web.pages import conflict_page, csv_download, flash, fresh, not_found, redirect_home, redirect_to, render
+from portal.web.pages import (
+    conflict_page,
+    csv_download,
+    flash,
+    fresh,
+    not_found,
+    redirect_home,
+    redirect_to,
+    render,
+    workbook_download,
+)
 from portal.web.problems import problem
 from portal.web.reads import shows
 from portal.web.uploads import takes_files
@@ -77,4 +87,5 @@ __all__ = [
     "user_or_none",
     "wants_json",
     "while_signing_in_by",
+    "workbook_download",
 ]

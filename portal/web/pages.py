@@ -1,5 +1,6 @@
 """What a view answers with: pages, redirects, short messages, the page of two versions."""
 
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -9,11 +10,12 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from portal.errors import NotFound
 from portal.freshness import Fresh
-from portal.tables import csv_lines
+from portal.tables import csv_lines, write_workbook
 from portal.web.access import safe_next
 from portal.web.forms import SubmittedForm, prefilled
 
 VARIES = "HX-Request, HX-Request-Type, HX-Target"
+WORKBOOK = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 LONGEST_MESSAGE = 300   # messages travel in the cookie, which holds 4 KB
 
 
@@ -45,6 +47,15 @@ def wants_main_part() -> bool:
 def csv_download(name: str, headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> Response:
     """A CSV file that is sent while its rows are read, none of whose cells is a formula."""
     response = Response(csv_lines(headings, rows), mimetype="text/csv")
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+def workbook_download(name: str, title: str, headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> Response:
+    """An Excel file of one sheet, none of whose cells is a formula. For some thousand cells: it is made on the spot."""
+    content = io.BytesIO()
+    write_workbook(content, [(title, headings, rows)])
+    response = Response(content.getvalue(), mimetype=WORKBOOK)
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
 

@@ -1,12 +1,16 @@
 """Reminders for many policies at once: preview, job, once a day, and the same for programs."""
 
+import io
 from dataclasses import replace
+from datetime import timedelta
 
+import openpyxl
 import pytest
 
 import config
 from database_pool import execute_query, transaction
 from portal.formats import now, office_date, today
+from portal.renewals.views import desk
 from task_queue import run_due_tasks
 from tests.cast import found, make_cast, sign_in
 from tests.renewals.desk import hold_back_messages, messages, morning, notes, open_desk, reach, term
@@ -244,6 +248,46 @@ def test_the_list_of_a_month_is_exported_as_it_is_shown(app, clerk, book):
     assert reader.submit("/renewals/bulk", {"action": "remind", "chosen": str(policy_id)}).status_code == 403
     entry = execute_query("audit", filters={"record_type_eq": "list"}, order="audit_id desc", limit=1).data[0]
     assert (entry["record_id"], entry["after"]["ids"]) == ("renewals", [policy_id])
+
+
+def sheet_of(answer):
+    return openpyxl.load_workbook(io.BytesIO(answer.data)).active
+
+
+def test_the_renewals_of_a_month_are_an_excel_sheet_too(app, clerk, book):
+    other = open_desk("XLS1")
+    policy_id = term(other, 35, group_name="Mehta", subgroup="Cars", remarks="=1+1")
+    row = execute_query("policies", filters={"policy_id_eq": policy_id}).data[0]
+    due = row["due_on"]
+    page = clerk.get(f"/renewals?month={due:%Y-%m}&q=XLS1").text
+    link = found(r'href="(/renewals/export\.xlsx[^"]*)"', page).replace("&amp;", "&")
+    answer = sign_in(app, "reader").get(link)
+    assert f'filename="Renewal_Export_{due:%B_%Y}.xlsx"' in answer.headers["Content-Disposition"]
+    heading, line = sheet_of(answer).values
+    assert heading == ("Date", "Name", "Status", "R", "Policy", "Group", "Sub-Group", "Company", "Remarks")
+    assert (line[0].date(), line[1:6]) == (due, ("Rohan Mehta XLS1", None, None, row["policy_number"], "Mehta"))
+    assert line[6:] == ("Cars", "Star Health", "=1+1")
+    assert sheet_of(answer)["I2"].data_type == "s", "a remark is no formula"
+    entry = execute_query("audit", filters={"record_type_eq": "list"}, order="audit_id desc", limit=1).data[0]
+    assert (entry["record_id"], entry["action"], entry["after"]["filter"]["q"]) == ("renewals", "export", "XLS1")
+
+
+def test_an_excel_sheet_without_a_month_is_this_months_and_may_be_empty(clerk, book):
+    answer = clerk.get("/renewals/export.xlsx?q=nobody-is-called-so")
+    assert f"Renewal_Export_{today():%B_%Y}.xlsx" in answer.headers["Content-Disposition"]
+    assert sheet_of(answer).max_row == 1
+    assert "export.xlsx" not in clerk.get("/renewals").text
+
+
+def test_a_month_too_long_for_an_excel_sheet_is_offered_as_csv(clerk, book, monkeypatch):
+    other = open_desk("XLS2")
+    due = today() + timedelta(days=40)
+    for _ in range(2):
+        term(other, 40)
+    monkeypatch.setattr(desk, "MOST_IN_SHEET", 1)
+    answer = clerk.get(f"/renewals/export.xlsx?month={due:%Y-%m}&q=XLS2")
+    assert (answer.status_code, answer.location) == (303, f"/renewals?month={due:%Y-%m}&q=XLS2")
+    assert "take the CSV file" in clerk.get("/renewals").text
 
 
 def test_a_colleagues_columns_and_views_of_renewals(clerk, book):

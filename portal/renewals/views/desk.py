@@ -1,8 +1,10 @@
 """The list of renewals with the figures above it, and the retention of past months."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Response, request
+from werkzeug.wrappers import Response as BaseResponse
 
 from database_pool import transaction
 from portal import audit
@@ -16,9 +18,24 @@ from portal.renewals import queries, words
 from portal.renewals.inputs import RenewalFilter
 from portal.renewals.views.routes import blueprint
 from portal.settings.queries import masters
-from portal.web import actor, csv_download, current_user, fresh, limited, render, requires, shows
+from portal.web import (
+    actor,
+    csv_download,
+    current_user,
+    flash,
+    fresh,
+    limited,
+    redirect_home,
+    render,
+    requires,
+    shows,
+    workbook_download,
+)
 
+Answer = Response | BaseResponse
 MONTHS_BACK = 12
+MOST_IN_SHEET = 2000   # a second of the processor
+TOO_MANY_FOR_SHEET = "The Excel file holds up to 2,000 policies. Narrow the list, or take the CSV file."
 
 
 @blueprint.get("/renewals")
@@ -63,13 +80,40 @@ def exported(arguments: dict[str, str], filters: dict[str, Any]) -> Response:
     columns = _preferences().exported
     headings = ["Policy", *(column.label for column in columns)]
     fields = ["policy_number", *(column.field for column in columns)]
-    with transaction() as tx:
-        audit.record(tx, actor(), "export", "list", "renewals", after={
-            "filter": arguments, "ids": filters.get("policy_id_in"), "columns": fields})  # fmt: skip
+    _note_export(arguments, filters, fields)
     rows = queries.every_renewal(listing(arguments, queries.SORTS), filters)
     month = lenient(RenewalFilter, arguments).month
     name = f"renewals-{month}.csv" if month else "renewals.csv"
     return csv_download(name, headings, ([row[field] for field in fields] for row in rows))
+
+
+@blueprint.get("/renewals/export.xlsx")
+@requires("policies.read")
+@shows("export of renewals")
+@limited("exports")
+def export_sheet() -> Answer:
+    """The renewals of a month (this one where none is named) as the office's Excel sheet, narrowed as the list is."""
+    arguments = {"month": f"{today():%Y-%m}", **request.args.to_dict()}
+    wanted = lenient(RenewalFilter, arguments)
+    month = words.month_name(wanted.month or f"{today():%Y-%m}")
+    filters = queries.filters_of(wanted, today(), current_user().user_id)
+    rows = queries.sheet(listing(arguments, queries.SORTS), filters, MOST_IN_SHEET + 1)
+    if len(rows) > MOST_IN_SHEET:
+        flash(TOO_MANY_FOR_SHEET, "warn")
+        return redirect_home(f"/renewals?{urlencode(arguments)}")
+    _note_export(arguments, filters, [field for _, field in words.SHEET if field])
+    return workbook_download(
+        f"Renewal_Export_{month.replace(' ', '_')}.xlsx",
+        month,
+        [heading for heading, _ in words.SHEET],
+        ([row[field] if field else None for _, field in words.SHEET] for row in rows),
+    )
+
+
+def _note_export(arguments: dict[str, str], filters: dict[str, Any], fields: list[str]) -> None:
+    with transaction() as tx:
+        audit.record(tx, actor(), "export", "list", "renewals", after={
+            "filter": arguments, "ids": filters.get("policy_id_in"), "columns": fields})  # fmt: skip
 
 
 def _preferences(fresh: Fresh | None = None) -> Preferences:

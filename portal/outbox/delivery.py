@@ -20,6 +20,7 @@ NO_CONSENT = {
 OPTED_OUT = "The recipient asked to stop."
 NO_PROMOTIONS = "The recipient has not agreed to promotions."
 IN_THE_TRASH = "The client is in the trash."
+JOB_STOPPED = "The job was stopped."
 WINDOW_OVER = "The recipient has not written for 24 hours: only an approved template goes out, and there is none."
 
 
@@ -42,7 +43,7 @@ class Wait:
 class Drop:
     """Not at all, for a reason that staff can read."""
 
-    state: Literal["suppressed", "expired", "failed"]
+    state: Literal["suppressed", "expired", "failed", "cancelled"]
     reason: str
 
 
@@ -51,6 +52,8 @@ Decision = Send | Wait | Drop
 
 def decide(message: Row, moment: datetime, *, window: bool) -> Decision:
     """What to do with a message that waits. `window`: its channel has WhatsApp's rule of 24 hours."""
+    if message["stopped"]:
+        return Drop("cancelled", JOB_STOPPED)
     if message["expires_at"] and message["expires_at"] <= moment:
         return Drop("expired", f"It made sense until {office_time(message['expires_at'])} and could not go out before.")
     if refusal := why_not(message):

@@ -1,10 +1,11 @@
 """Whether a message may go out, and in which form: consent, stop, quiet hours, WhatsApp's 24 hours, templates."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from database_pool import execute_query, transaction
+from database_pool import call_function, execute_query, transaction
 from portal.audit import THE_PORTAL
 from portal.errors import Refused
 from portal.formats import now
@@ -147,6 +148,27 @@ def test_a_report_that_says_too_late_does_the_same(provider, queue_open, templat
     upkeep.sweep()   # whoever stored the report died before its task was made
     run_due_tasks()
     assert [one.template is not None for one in provider.sent] == [False, True]
+
+
+def test_a_template_whose_answer_is_lost_is_found_though_its_words_are_the_providers(provider, queue, template):
+    provider.answers = [SendFailed(Verdict(Kind.UNCLEAR, "The connection broke."), "no answer")]
+    message_id = queue(**template)
+    run_due_tasks()
+    assert (stored(message_id)["state"], stored(message_id)["as_template"]) == ("unclear", True)
+    provider.there = [Report("SM-found", "sent", text="the provider's wording")]
+    age(message_id, claimed_at=timedelta(hours=1))
+    execute_query("tasks", "update", filters={"state_eq": "queued"}, data={"run_at": now() - timedelta(hours=1)})
+    run_due_tasks()
+    assert (stored(message_id)["provider_id"], len(provider.sent)) == ("SM-found", 1)
+
+
+def test_a_claim_of_the_release_before_leaves_the_form_as_it_is(queue):
+    for known in (True, False):
+        message_id = queue()
+        execute_query("messages", "update", filters={"message_id_eq": message_id}, data={"as_template": known})
+        told = {"id": message_id, "token": "old", "spacing": 6.0, "burst": 1, "from_state": "queued"}
+        assert call_function("claim_messages", {"wanted": json.dumps([told])})[0]["claimed"]
+        assert stored(message_id)["as_template"] is known
 
 
 def test_an_address_that_cannot_be_reached_gets_nothing_more_until_it_writes(provider, queue_open, add_client, queue):

@@ -67,18 +67,19 @@ def _attempt(message: Row, gateway: Gateway, *, from_state: str) -> dict[str, An
     turn = take_turn(gateway.name, per_second=pace, late=MAY_BE_LATE)
     come_near(turn, CLAIM_TAKES + CLAIM_EARLY)
     token = uuid.uuid4().hex
-    attempt = _claimed(message, gateway, token, from_state, within=turn.seconds_left() - CLAIM_TAKES)
+    asked = {"token": token, "from_state": from_state, "as_template": decision.as_template}
+    attempt = _claimed(message, gateway, asked, within=turn.seconds_left() - CLAIM_TAKES)
     if attempt is None:
         return {"state": "taken"}
     turn.come()
     return _send(message, gateway, outgoing, token, attempt)
 
 
-def _claimed(message: Row, gateway: Gateway, token: str, from_state: str, *, within: float) -> int | None:
+def _claimed(message: Row, gateway: Gateway, asked: Row, *, within: float) -> int | None:
     """The number of the attempt that is now ours; None when somebody else has the message. Raises Postpone."""
     answer = _claims.ask({
-        "id": message["message_id"], "token": token, "spacing": gateway.capabilities.spacing,
-        "burst": BURST[message["priority"]], "from_state": from_state, "to": message["recipient"]},
+        **asked, "id": message["message_id"], "spacing": gateway.capabilities.spacing,
+        "burst": BURST[message["priority"]], "to": message["recipient"]},
         within=within)  # fmt: skip
     if answer.get("wait_until"):
         wait = datetime.fromisoformat(answer["wait_until"]) - now()

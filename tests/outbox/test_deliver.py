@@ -19,6 +19,8 @@ from tests.outbox.conftest import heard, stored, wrote
 BUSY = SendFailed(Verdict(Kind.RETRY, "Too much.", wait=30), "20429", retry_after=7.0)
 LOST = SendFailed(Verdict(Kind.UNCLEAR, "The connection broke."), "no answer")
 CANNOT_BE_ASKED = Capabilities(window=True, echoes=True, per_second=100_000.0)
+NOTHING_IS_HEARD = Capabilities(window=True, echoes=False, per_second=100_000.0)
+MAIL = Capabilities(per_second=100_000.0)
 
 
 def due(message_id: int) -> None:
@@ -171,8 +173,9 @@ def test_who_died_while_sending_leaves_a_message_that_is_looked_up(provider, que
     assert stored(message_id)["state"] == "accepted" and len(provider.sent) == 1
 
 
-def test_where_nobody_can_be_asked_and_nothing_is_heard_a_colleague_decides(provider, queue_open):
-    provider.capabilities = CANNOT_BE_ASKED
+@pytest.mark.parametrize("capabilities", [CANNOT_BE_ASKED, NOTHING_IS_HEARD])
+def test_where_nobody_can_be_asked_and_nothing_is_heard_a_colleague_decides(provider, queue_open, capabilities):
+    provider.capabilities = capabilities
     message_id = queue_open()
     provider.answers = [LOST]
     run_due_tasks()
@@ -190,6 +193,17 @@ def test_where_nobody_can_be_asked_and_nothing_is_heard_a_colleague_decides(prov
         service.retry(tx, THE_PORTAL, message)
     run_due_tasks()
     assert stored(message_id)["state"] == "accepted" and len(provider.sent) == 2
+
+
+def test_a_mail_whose_answer_is_lost_is_sent_once_more_and_then_left_to_a_colleague(provider, queue):
+    provider.capabilities = MAIL
+    message_id = queue(channel="email")
+    provider.answers = [LOST, LOST]
+    for _ in range(3):
+        run_due_tasks()
+        due(message_id)
+    assert (stored(message_id)["state"], stored(message_id)["left_to_staff"]) == ("unclear", True)
+    assert len(provider.sent) == 2
 
 
 def test_where_reports_come_in_silence_about_one_message_means_that_it_did_not_leave(provider, queue_open):

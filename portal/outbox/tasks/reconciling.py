@@ -37,12 +37,19 @@ def look_up(message: Row, gateway: Gateway) -> Row | EndsWith | None:
     if gateway.capabilities.finds:
         return _found(message, gateway)
     _wait_for(REPORTS_WITHIN - since)
-    # With no report about any message since, silence about this one proves nothing.
-    silent = gateway.capabilities.echoes and not queries.heard_of(gateway.name, message["claimed_at"])
-    if silent or message["attempts"] >= MOST_BLIND_ATTEMPTS:
+    if not _silence_tells(message, gateway) or message["attempts"] >= MOST_BLIND_ATTEMPTS:
         _leave_to_staff(message)
         return {"state": "cleared up"}
     return None
+
+
+def _silence_tells(message: Row, gateway: Gateway) -> bool:
+    """Whether hearing nothing of this message means that it did not leave: on WhatsApp only while reports about others
+    come in. Nobody reports about mail, whose second copy a mailbox can hide.
+    """
+    if not gateway.capabilities.window:
+        return True
+    return gateway.capabilities.echoes and queries.heard_of(gateway.name, message["claimed_at"])
 
 
 def _since_claim(message: Row) -> timedelta:

@@ -6,6 +6,7 @@ import itertools
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,6 +15,7 @@ import pytest
 import app_multiuser
 import config
 from database_pool import execute_query
+from portal.formats import now
 from portal.gateways.interface import Kind, Verdict
 from portal.outbox.webhooks import meta_events, signed_address
 from task_queue import run_due_tasks
@@ -342,6 +344,15 @@ def test_a_failure_of_an_attempt_that_was_repeated_does_not_touch_the_next_one(p
         from_twilio(provider_calls, f"/twilio/status?oid={message_id}.1", late)
     message = stored(message_id)
     assert (message["state"], message["provider_id"]) == ("accepted", f"SM{message_id}.2")
+
+
+@pytest.mark.parametrize("status", ["delivered", "read"])
+def test_a_report_about_an_attempt_that_was_never_made_moves_nothing(queue, status):
+    """A restored backup, or a test system on the same number: the numbers of messages are used a second time."""
+    message_id = queue(not_before=now() + timedelta(days=1))
+    heard(message_id, 1, f"SM-old{message_id}", status)
+    message = stored(message_id)
+    assert (message["state"], message["provider_id"], message["sent_at"]) == ("queued", None, None)
 
 
 def test_a_report_about_a_message_of_another_system_is_kept_and_moves_nothing(provider_calls):

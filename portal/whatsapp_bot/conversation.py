@@ -23,6 +23,9 @@ SHORTEST_POLICY_NUMBER = 4
 BACK, MORE = 0, 9
 OPTIONS: dict[int, words.Sort] = {1: "policies", 2: "due", 3: "document", 4: "staff"}
 WRITTEN = ("text", "button", "interactive", "list")
+Consent = Literal["stop", "stop promotions", "start"]
+CONFIRMED: dict[Consent, str] = {
+    "stop": "bot.stopped", "stop promotions": "bot.promotions_stopped", "start": "bot.started"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -62,13 +65,16 @@ class Reply:
 
 @dataclass(frozen=True)
 class Turn:
-    """What follows from one message. `calls_staff` asks a colleague to look, `consent` stops or starts messages."""
+    """What follows from one message. `calls_staff` asks a colleague to look, `consent` stops or starts messages to the
+    sender, and stops them to `numbers` as well.
+    """
 
     talk: Talk
     replies: tuple[Reply, ...]
     understood: str
     calls_staff: bool = False
-    consent: Literal["", "stop", "start"] = ""
+    consent: Literal["", "stop", "stop promotions", "start"] = ""
+    numbers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,11 +95,12 @@ def answer(talk: Talk, sender: Sender, said: Said, *, last_at: datetime | None) 
     """The turn that follows. `last_at` is when the conversation last moved; after 30 minutes it begins anew."""
     meant = said.meaning
     stale = last_at is None or said.at - last_at > SESSION
+    numbers = _numbers_behind(talk, sender)
     talk = _in_language(_begun_anew(talk) if stale else talk, meant)
-    if meant.sort == "stop":
-        return Turn(replace(talk, step="start"), (Reply("bot.stopped"),), "stop", consent="stop")
+    if meant.sort == "stop" or meant.sort == "stop promotions":
+        return _consent(talk, sender, meant.sort, numbers)
     if meant.sort == "start" and sender.opted_out:
-        return Turn(replace(talk, step="start"), (Reply("bot.started"),), "start", consent="start")
+        return _consent(talk, sender, "start", ())
     called_back = meant.sort == "menu" or (stale and meant.sort in ("greeting", "start"))
     # Colleagues are answering, until the person asks for the menu or says hello after a while.
     if (sender.waits_for_staff and not called_back) or _is_locked(talk, said.at):
@@ -106,6 +113,20 @@ def answer(talk: Talk, sender: Sender, said: Said, *, last_at: datetime | None) 
     if not clients:
         return Turn(replace(talk, step="staff"), (Reply("bot.unknown"),), "unknown sender", calls_staff=True)
     return _of_known_number(talk, sender, said, clients)
+
+
+def _consent(talk: Talk, sender: Sender, wish: Consent, numbers: tuple[str, ...]) -> Turn:
+    """Stops or starts messages. Who shows no number gets them on those of a client; where nobody knows which these are,
+    or whether they may be written to again, a colleague sees to it.
+    """
+    left_open = sender.phone is None and not numbers
+    return Turn(replace(talk, step="start"), (Reply(CONFIRMED[wish]),), wish, left_open, wish, numbers)
+
+
+def _numbers_behind(talk: Talk, sender: Sender) -> tuple[str, ...]:
+    """The numbers of the client that a sender without one proved to be when we last talked."""
+    known = queries.client(talk.client_id) if sender.phone is None and talk.verified and talk.client_id else None
+    return tuple(sorted({known["phone"], known["other_phone"]} - {None})) if known else ()
 
 
 def _begun_anew(talk: Talk) -> Talk:

@@ -31,7 +31,7 @@ def answer(tx: Transaction, inbound: Row) -> Turn:
     sender = Sender(
         inbound["address"],
         inbound["phone"],
-        opted_out=known.get("opted_out_at") is not None,
+        opted_out=known.get("opted_out_at") is not None or known.get("marketing_opted_out_at") is not None,
         waits_for_staff=known.get("waits_for_staff_since") is not None,
     )
     said = Said(inbound["payload"] or inbound["body"], inbound["kind"], inbound["received_at"], today())
@@ -81,10 +81,12 @@ def _write_answer(tx: Transaction, inbound: Row, stored: Row | None, turn: Turn)
 def _write_contact(tx: Transaction, inbound: Row, turn: Turn) -> None:
     """Colleagues see as unread what waits for them, not what the bot has answered."""
     address = inbound["address"]
-    if turn.consent == "stop":
-        consent.opt_out(tx, audit.THE_PORTAL, channel="whatsapp", address=address)
-    elif turn.consent == "start":
+    if turn.consent == "start":
         consent.opt_in(tx, audit.THE_PORTAL, channel="whatsapp", address=address)
+    elif turn.consent:
+        scope: consent.Scope = "all" if turn.consent == "stop" else "marketing"
+        for one in (address, *turn.numbers):
+            consent.opt_out(tx, audit.THE_PORTAL, channel="whatsapp", address=one, scope=scope)
     if turn.calls_staff:
         conversations.hand_over(tx, "whatsapp", address)
     else:

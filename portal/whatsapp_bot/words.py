@@ -6,7 +6,10 @@ from typing import Literal
 
 from portal.formats import ascii_digits
 
-Sort = Literal["greeting", "menu", "stop", "start", "number", "policies", "due", "document", "staff", "text", "nothing"]
+Sort = Literal[
+    "greeting", "menu", "stop", "stop promotions", "start", "number", "policies", "due", "document", "staff", "text",
+    "nothing",
+]  # fmt: skip
 LONGEST_LOOKED_AT = 200
 
 # Each word with the language it shows; "" where several languages share it.
@@ -26,9 +29,11 @@ MENUS: dict[str, str] = {
 # Twilio's list of SMS words, and ours. Meta requires that a stop is honoured in whatever words it comes.
 STOPS: dict[str, str] = {
     "stop": "", "stopall": "", "stop all": "", "unsubscribe": "", "end": "", "quit": "", "revoke": "", "optout": "",
-    "opt out": "", "cancel": "", "stop promo": "", "स्टॉप": "", "बंद": "", "बंद करो": "hi", "बंद करें": "hi", "रोको": "hi",
+    "opt out": "", "cancel": "", "स्टॉप": "", "बंद": "", "बंद करो": "hi", "बंद करें": "hi", "रोको": "hi",
     "रोकें": "hi", "बंद करा": "mr", "थांबा": "mr", "थांबवा": "mr", "સ્ટોપ": "gu", "બંધ": "gu", "બંધ કરો": "gu", "રોકો": "gu",
 }  # fmt: skip
+# Ends promotions alone; the button under WhatsApp's own promotions says the last of them.
+PROMOTION_STOPS: dict[str, str] = {"stop promo": "", "stop promos": "", "stop promotion": "", "stop promotions": ""}
 STARTS: dict[str, str] = {
     "start": "", "unstop": "", "subscribe": "", "शुरू": "hi", "शुरू करो": "hi", "शुरू करें": "hi", "सुरू": "mr", "सुरू करा": "mr",
     "स्टार्ट": "", "ચાલુ": "gu", "ચાલુ કરો": "gu", "શરૂ": "gu", "શરૂ કરો": "gu", "સ્ટાર્ટ": "gu",
@@ -113,7 +118,8 @@ def _every_word() -> dict[str, tuple[Sort, str]]:
     for wish, phrases in WISHES.items():
         found |= {plain(phrase): (wish, "") for phrase in phrases}
     greeting: Sort = "greeting"
-    for sort, table in ((greeting, GREETINGS), ("menu", MENUS), ("start", STARTS), ("stop", STOPS)):
+    for sort, table in ((greeting, GREETINGS), ("menu", MENUS), ("start", STARTS),
+                        ("stop promotions", PROMOTION_STOPS), ("stop", STOPS)):  # fmt: skip
         found |= {plain(phrase): (sort, language) for phrase, language in table.items()}
     return found
 

@@ -6,6 +6,7 @@ import pytest
 
 from database_pool import execute_query, transaction
 from portal.formats import now
+from portal.outbox.queries import consent_of
 from tests.whatsapp_bot.conftest import Person
 from tests.whatsapp_bot.shelf import policy
 
@@ -107,6 +108,52 @@ def test_stop_in_another_language_is_a_stop_and_answered_in_the_clients(client):
     reply = person.says("બંધ કરો")[0]
     assert (reply["template_key"], reply["language"]) == ("bot.stopped", "gu")
     assert person.contact()["opted_out_at"] is not None
+
+
+def test_stop_promo_ends_promotions_alone_until_start(client):
+    person = client()
+    assert person.hears("STOP PROMO") == "bot.promotions_stopped"
+    contact = person.contact()
+    assert contact["opted_out_at"] is None and contact["marketing_opted_out_at"] is not None
+    assert consent_of(person.client_id, "whatsapp").service
+    assert person.hears("start") == "bot.started"
+    assert person.contact()["marketing_opted_out_at"] is None
+
+
+def opted_out(phone):
+    rows = execute_query("contacts", filters={"address_eq": phone}).data
+    return [name for name in ("opted_out_at", "marketing_opted_out_at") if rows and rows[0][name]]
+
+
+@pytest.mark.parametrize(("text", "column"), [("STOP", "opted_out_at"), ("stop promo", "marketing_opted_out_at")])
+@pytest.mark.parametrize("silent_for", [1, 45])
+def test_stop_of_a_known_sender_without_a_number_holds_for_the_clients_numbers(hidden, text, column, silent_for):
+    person, sender, number = hidden
+    with transaction() as tx:
+        other = f"+9198333{person.phone[-5:]}"
+        tx.update("clients", {"other_phone": other}, filters={"client_id_eq": person.client_id})
+    for said in ("hi", number, person.phone[-4:]):
+        sender.says(said)
+    sender.was_silent_for(silent_for)
+    sender.says(text)
+    assert [opted_out(phone) for phone in (person.phone, other, sender.address)] == [[column]] * 3
+    assert sender.contact()["waits_for_staff_since"] is None
+
+
+def test_stop_of_a_sender_whom_nobody_can_place_is_seen_by_a_colleague(hidden):
+    person, sender, _ = hidden
+    assert sender.hears("STOP") == "bot.stopped"
+    assert sender.contact()["opted_out_at"] is not None and sender.contact()["waits_for_staff_since"] is not None
+    assert opted_out(person.phone) == []
+
+
+def test_start_of_a_sender_without_a_number_is_seen_by_a_colleague_and_opens_no_other_number(hidden):
+    person, sender, number = hidden
+    for said in ("hi", number, person.phone[-4:], "STOP"):
+        sender.says(said)
+    assert sender.hears("START") == "bot.started"
+    assert opted_out(person.phone) == ["opted_out_at"] and opted_out(sender.address) == []
+    assert sender.contact()["waits_for_staff_since"] is not None
 
 
 def test_start_without_a_stop_is_a_greeting(client):

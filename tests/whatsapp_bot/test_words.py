@@ -16,6 +16,7 @@ from portal.whatsapp_bot.words import meaning
         ("કેમ છો?", "greeting", "gu"), ("નમસ્તે", "greeting", "gu"),
         ("kem cho", "greeting", "gu"), ("menu", "menu", ""), ("मेन्यू", "menu", "hi"), ("મેનુ", "menu", "gu"),
         ("STOP", "stop", ""), ("stop.", "stop", ""), ("Stop All", "stop", ""), ("UNSUBSCRIBE", "stop", ""),
+        ("STOP PROMO", "stop promotions", ""), ("Stop promotions.", "stop promotions", ""),
         ("बंद करो", "stop", "hi"), ("थांबवा", "stop", "mr"), ("બંધ કરો", "stop", "gu"), ("START", "start", ""),
         ("शुरू करें", "start", "hi"), ("સુરૂ", "text", "gu"), ("चालू", "text", "hi"),
         ("my policies", "policies", ""), ("पॉलिसी", "policies", "hi"), ("દસ્તાવેજ", "document", "gu"),

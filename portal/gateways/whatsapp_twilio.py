@@ -45,7 +45,7 @@ ERRORS: Mapping[str, Verdict] = {
     "21211": Verdict(Kind.PERMANENT, "Twilio does not accept this phone number. Please check it."),
     "21217": Verdict(Kind.PERMANENT, "Twilio does not accept this phone number. Please check it."),
     "21614": Verdict(Kind.PERMANENT, "Twilio does not accept this phone number. Please check it."),
-    "21408": Verdict(Kind.CHANNEL, "Twilio's account may not send to this country. Allow it in Twilio's console."),
+    "21408": Verdict(Kind.PERMANENT, "Twilio's account may not send to this country. Allow it in Twilio's console."),
     "21606": Verdict(Kind.CHANNEL, "TWILIO_WHATSAPP_FROM is not a sender of this Twilio account."),
     "21612": Verdict(Kind.CHANNEL, "TWILIO_WHATSAPP_FROM cannot send WhatsApp messages."),
     "63007": Verdict(Kind.CHANNEL, "TWILIO_WHATSAPP_FROM is not enabled for WhatsApp."),

@@ -1,5 +1,6 @@
 """Questions about messages, the addresses they go to, and the consent to send them."""
 
+import itertools
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -178,6 +179,22 @@ def events_of(message_id: int) -> list[Row]:
     return execute_query(
         "message_events", columns=columns, filters=filters, order="event_id", limit=MOST_EVENTS
     ).data
+
+
+def refusals(message_id: int, code: str, *, limit: int) -> list[datetime]:
+    """When a message was last refused with this error, the latest first, since a colleague last sent it."""
+    filters = {"message_id_eq": message_id, "source_eq": "portal", "status_in": ["refused", "queued"]}
+    columns, order = "status, error_code, stored_at", "event_id desc"
+    rows = execute_query("message_events", columns=columns, filters=filters, order=order, limit=MOST_EVENTS).data
+    since = itertools.takewhile(lambda row: row["status"] == "refused", rows)
+    return [row["stored_at"] for row in since if row["error_code"] == code][:limit]
+
+
+def went_out(provider: str, since: datetime) -> bool:
+    """Whether a provider took any message since a moment."""
+    filters = {"source_eq": "portal", "stored_at_gt": since, "status_in": ["accepted", "sent"],
+               "detail_eq": f"[{provider}]"}  # fmt: skip
+    return bool(execute_query("message_events", columns="event_id", filters=filters, limit=1).data)
 
 
 def contact(channel: str, address: str) -> Row | None:

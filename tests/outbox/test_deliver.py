@@ -232,6 +232,52 @@ def test_a_refused_account_rests_and_burns_no_message(provider, queue_open):
     assert {stored(one)["state"] for one in pair} == {"accepted"}
 
 
+WRONG = SendFailed(Verdict(Kind.CHANNEL, "The account is refused."), "403")
+
+
+def again(*message_ids):
+    """The rest of the channel is over, and the messages are looked at."""
+    execute_query("channel_pauses", "delete", filters={"channel_eq": "whatsapp"})
+    for one in message_ids:
+        due(one)
+    run_due_tasks()
+
+
+def test_a_message_that_alone_is_refused_like_an_account_does_not_rest_the_channel_for_ever(provider, queue_open):
+    odd = queue_open()
+    for meeting in (1, 2):
+        provider.answers = [WRONG]
+        again(odd)
+        assert (stored(odd)["state"], len(queries.pauses())) == ("queued", 1), meeting
+        again(queue_open())   # others go out
+    provider.answers = [WRONG]
+    again(odd)
+    assert (stored(odd)["state"], queries.pauses()) == ("failed", [])
+    assert stored(odd)["reason"] == "The account is refused. Others went out meanwhile, so this one is given up."
+
+
+def test_a_refused_account_burns_nothing_however_long_it_takes(provider, queue_open):
+    message_id = queue_open()
+    for _ in range(5):
+        provider.answers = [WRONG]
+        again(message_id)
+        assert (stored(message_id)["state"], len(queries.pauses())) == ("queued", 1)
+
+
+def test_sent_again_by_a_colleague_the_refusals_are_counted_anew(provider, queue_open):
+    odd = queue_open()
+    for _ in range(2):
+        provider.answers = [WRONG]
+        again(odd)
+        again(queue_open())
+    execute_query("messages", "update", filters={"message_id_eq": odd}, data={"state": "failed"})
+    with transaction() as tx:
+        service.retry(tx, THE_PORTAL, stored(odd))
+    provider.answers = [WRONG]
+    again(odd)
+    assert (stored(odd)["state"], len(queries.pauses())) == ("queued", 1)
+
+
 def test_what_is_too_late_is_not_sent(provider, queue):
     message_id = queue(expires_at=now() - timedelta(minutes=1))
     run_due_tasks()

@@ -1,19 +1,22 @@
 """What came of an attempt, written into the message's row: always guarded, since a report may have been faster."""
 
 import random
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from database_pool import Transaction, transaction
 from portal.formats import now
 from portal.gateways.interface import Accepted, Gateway, Kind, SendFailed, Verdict
-from portal.outbox import delivery
+from portal.outbox import delivery, queries
 from task_queue import EndsWith
 
 Row = dict[str, Any]
 
 CHANNEL_RESTS = timedelta(minutes=15)
 FIRST_LOOK = timedelta(seconds=20)   # after which a provider knows of a message whose answer was lost
+MOST_RESTS = 2   # of a channel for one message's sake, while others go out
+OTHERS_WENT_OUT = " Others went out meanwhile, so this one is given up."
 NO_TEMPLATE = " There is no approved template for this message."
 
 
@@ -43,6 +46,8 @@ def failed(
             pause = FIRST_LOOK
             change = {"state": "unclear", "unclear_since": moment, "reason": verdict.sentence, "error_code": error.code}
         else:
+            if verdict.kind == Kind.CHANNEL and _is_its_own(message, error.code, gateway.name):
+                verdict = replace(verdict, kind=Kind.PERMANENT, sentence=verdict.sentence + OTHERS_WENT_OUT)
             change = _after(tx, message, attempt, verdict, error.code, moment, error.retry_after)
             pause = change["not_before"] - moment if change["state"] == "queued" else None
         tx.update("messages", {**change, "state_at": moment}, filters=mine)
@@ -89,6 +94,12 @@ def note(
          "detail": told or None},
         returning=False,
     )  # fmt: skip
+
+
+def _is_its_own(message: Row, code: str, provider: str) -> bool:
+    """Whether an error that speaks of the account is this message's: it met it before, and others went out since."""
+    met = queries.refusals(message["message_id"], code, limit=MOST_RESTS)
+    return len(met) == MOST_RESTS and queries.went_out(provider, min(met))
 
 
 def _after(

@@ -104,7 +104,7 @@ def cancel(tx: Transaction, actor: audit.Actor, message: Row) -> None:
 
 
 def retry(tx: Transaction, actor: audit.Actor, message: Row) -> None:
-    """Puts a message that failed, or of which nobody knows whether it arrived, back into the queue.
+    """Puts a message that failed, or of which nobody knows whether it arrived, back into the queue with all its tries.
 
     Conflict when it moved on meanwhile. A message whose validity is over stays as it is: Refused.
     """
@@ -113,7 +113,8 @@ def retry(tx: Transaction, actor: audit.Actor, message: Row) -> None:
     tx.update(
         "messages",
         {"state": "queued", "state_at": now(), "not_before": now(), "open_attempt": None, "unclear_since": None,
-         "error_code": None, "reason": None, "settled": True, "left_to_staff": False},
+         "error_code": None, "reason": None, "settled": True, "left_to_staff": False,
+         "tries_from": message["attempts"]},
         filters={"message_id_eq": message["message_id"], "state_in": ["failed", "unclear", "suppressed", "kept"],
                  "state_at_eq": message["state_at"]},
         expect=1,

@@ -126,6 +126,31 @@ def test_a_failure_that_never_ends_is_given_up_after_its_tries(provider, queue_o
     assert stored(message_id)["state"] == "failed" and len(provider.sent) == 3
 
 
+def test_sent_again_by_a_colleague_a_message_has_all_its_tries_and_new_numbers(provider, queue_open):
+    message_id = queue_open()
+    provider.answers = [SendFailed(Verdict(Kind.RETRY, "Not now.", tries=3), "63019")] * 5
+    for _ in range(3):
+        due(message_id)
+        run_due_tasks()
+    with transaction() as tx:
+        service.retry(tx, THE_PORTAL, stored(message_id))
+    for _ in range(3):
+        run_due_tasks()
+        assert stored(message_id)["not_before"] < now() + timedelta(minutes=2)   # pauses begin small again
+        due(message_id)
+    assert stored(message_id)["state"] == "accepted"
+    assert [one.own_id for one in provider.sent] == [f"{message_id}.{attempt}" for attempt in range(1, 7)]
+
+
+def test_an_account_that_was_refused_uses_up_no_tries_of_other_errors(provider, queue_open):
+    message_id = queue_open()
+    refused = SendFailed(Verdict(Kind.CHANNEL, "Wrong token."), "20003")
+    provider.answers = [*[refused] * 4, SendFailed(Verdict(Kind.RETRY, "Not now.", tries=2), "63019")]
+    for _ in range(6):
+        again(message_id)
+    assert stored(message_id)["state"] == "accepted" and len(provider.sent) == 6
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_a_lost_answer_is_looked_up_before_anything_is_sent_again(provider, queue_open, known):
     message_id = queue_open()

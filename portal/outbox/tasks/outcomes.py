@@ -110,8 +110,9 @@ def _after(
     over: Row = {"state": "failed", "reason": verdict.sentence, "error_code": code, "settled": True}
     again: Row = {"state": "queued", "open_attempt": None, "reason": verdict.sentence, "error_code": code,
                   "settled": True, "unclear_since": None}  # fmt: skip
-    if verdict.kind == Kind.RETRY and attempt < verdict.tries:
-        pause = delivery.pause_before(attempt, verdict.wait, retry_after, random.random())
+    tries = attempt - message["tries_from"]
+    if verdict.kind == Kind.RETRY and tries < verdict.tries:
+        pause = delivery.pause_before(tries, verdict.wait, retry_after, random.random())
         return {**again, "not_before": moment + pause}
     if verdict.kind == Kind.TEMPLATE:
         if message["provider_template_id"] and not message["as_template"]:
@@ -121,7 +122,7 @@ def _after(
         until = moment + CHANNEL_RESTS
         rest = {"channel": message["channel"], "paused_until": until, "reason": verdict.sentence, "error_code": code}
         tx.upsert("channel_pauses", rest, on_conflict="channel")
-        return {**again, "not_before": until}
+        return {**again, "not_before": until, "tries_from": attempt}
     if verdict.kind == Kind.SUPPRESS:
         _flag(tx, message, verdict)
     return over

@@ -70,8 +70,34 @@ def problems(template: Row, data: TemplateInput) -> dict[str, str]:
     if data.html_body and ACTIVE_CONTENT.search(data.html_body):
         found.setdefault("html_body", "Scripts, frames and forms are removed by mail programs. Please take them out.")
     if not found:
-        found.update(_too_long(template, data, allowed))
+        found.update(_too_long(template, data, allowed) or _unlike_approved(template, data))
     return found
+
+
+def numbered(template: Row, values: Mapping[str, Any]) -> list[str]:
+    """What stands for {{1}}, {{2}} and so on of the provider's template: as long as that one stays, in the order in
+    which it was approved, however the words here are turned.
+    """
+    if _stays_approved(template, values.get("provider_template_id")):
+        return list(template["variables"])
+    first = "" if template["channel"] == "whatsapp" else f"{values.get('subject') or ''} "
+    return places_of(first + (values.get("body") or ""))
+
+
+def _stays_approved(template: Row, provider_template_id: str | None) -> bool:
+    return bool(template["provider_template_id"]) and provider_template_id == template["provider_template_id"]
+
+
+def _unlike_approved(template: Row, data: TemplateInput) -> dict[str, str]:
+    """Another set of variables is another template: sent with the old one, values would stand in wrong places."""
+    if not _stays_approved(template, data.provider_template_id):
+        return {}
+    named, approved = set(places_of(data.body)), template["variables"]
+    if named == set(approved):
+        return {}
+    listed = ", ".join(f"{{{{{name}}}}}" for name in approved) or "no variable"
+    return {"body": f"The provider approved its template with {listed}. A text that names something else needs a new "
+                    "one: enter that one's id below."}  # fmt: skip
 
 
 def _without_places(text: str) -> str:
@@ -109,10 +135,9 @@ def preview_html(template: Row) -> str:
 def change(tx: Transaction, actor: audit.Actor, stored: Row, data: TemplateInput) -> None:
     """Saves the words of a template. Conflict when somebody else saved since `data.version`."""
     values = {name: getattr(data, name) for name in FIELDS}
-    named = data.body if stored["channel"] == "whatsapp" else f"{data.subject} {data.body}"
     tx.update(
         "message_templates",
-        {**values, "variables": places_of(named), "updated_by": actor.user_id},
+        {**values, "variables": numbered(stored, values), "updated_by": actor.user_id},
         filters={"template_id_eq": stored["template_id"], "version_eq": data.version},
         expect=1,
     )

@@ -120,6 +120,41 @@ def test_a_text_that_would_not_work_is_refused_with_what_was_typed(administrator
     assert stored(key, channel)["version"] == row["version"]
 
 
+@pytest.fixture
+def approved(administrator):
+    """A text whose template the provider has approved with two variables."""
+    row = stored("reminder.expired")
+    words = {"body": "Dear {{name}}, renew {{policy_number}} now.", "provider_template_id": "HX1"}
+    assert save(administrator, row, **words).status_code == 303
+    yield stored("reminder.expired")
+    save(administrator, stored("reminder.expired"), body=row["body"])
+
+
+def test_turned_words_leave_an_approved_templates_variables_their_numbers(administrator, approved):
+    turned = {"body": "{{policy_number}} has ended, {{name}}.", "provider_template_id": "HX1"}
+    assert save(administrator, approved, **turned).status_code == 303
+    row = stored("reminder.expired")
+    assert (row["variables"], row["body"]) == (["name", "policy_number"], turned["body"])
+    page = " ".join(administrator.get(f"/messages/templates/{row['template_id']}").text.split())
+    assert '{{1}}</span> name, <span class="mono">{{2}}</span> policy number.' in page
+
+
+@pytest.mark.parametrize("body", ["Dear {{name}}, renew.", "Dear {{name}}, renew {{policy_number}} with {{insurer}}."])
+def test_other_variables_need_another_approved_template(administrator, approved, body):
+    answer = save(administrator, approved, body=body, provider_template_id="HX1")
+    assert answer.status_code == 422
+    assert "The provider approved its template with {{name}}, {{policy_number}}." in answer.text
+    assert stored("reminder.expired")["version"] == approved["version"]
+    assert save(administrator, approved, body=body, provider_template_id="HX2").status_code == 303
+    assert stored("reminder.expired")["variables"] == places_of(body)
+
+
+def test_a_new_approved_template_is_numbered_as_the_text_names_its_variables(administrator, approved):
+    turned = {"body": "{{policy_number}} has ended, {{name}}.", "provider_template_id": "HX2"}
+    assert save(administrator, approved, **turned).status_code == 303
+    assert stored("reminder.expired")["variables"] == ["policy_number", "name"]
+
+
 def test_what_is_typed_is_shown_as_the_client_would_read_it(administrator):
     row = stored()
     path = f"/messages/templates/{row['template_id']}"

@@ -119,6 +119,7 @@ def _show(stored: Row, form: SubmittedForm[Any], status: int = 200) -> Response:
         form=form,
         shown=templates.preview(stored, form.values),
         samples=templates.samples_of(stored),
+        numbered=templates.numbered(stored, form.values),
         changes=queries.changes_of_template(stored["template_id"]),
         channels=service.CHANNELS,
         languages=LANGUAGES,

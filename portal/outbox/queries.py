@@ -203,9 +203,9 @@ def contact(channel: str, address: str) -> Row | None:
     return rows[0] if rows else None
 
 
-def is_open(last_inbound_at: datetime | None) -> bool:
-    """Whether WhatsApp allows free text to somebody who last wrote at this moment."""
-    return last_inbound_at is not None and now() - last_inbound_at < WINDOW
+def is_open(last_inbound_at: datetime | None, *, at: datetime | None = None) -> bool:
+    """Whether WhatsApp allows free text, now or at a moment to come, to somebody who last wrote at this moment."""
+    return last_inbound_at is not None and (at or now()) - last_inbound_at < WINDOW
 
 
 def window_open(phone: str) -> bool:

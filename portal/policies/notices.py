@@ -1,13 +1,14 @@
 """What clients are told about a policy: where a message may go, the facts it may name, and the notices of this area."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 from typing import Any, Literal
 
 from database_pool import Transaction
 from portal import audit
 from portal.formats import office_date, show_phone, show_vehicle, whole_rupees
+from portal.outbox import reach
 from portal.outbox.queries import Consent, consents_of
 from portal.outbox.service import NewMessage, queue_messages
 
@@ -39,6 +40,23 @@ def ways_to(facts: Row, consents: Mapping[str, Consent]) -> list[Way]:
         address, consent = facts["phone" if channel == "whatsapp" else "email"], consents[channel]
         reason = "" if consent.service else consent.why_not or NO_CONSENT[channel]
         ways.append(Way(channel, address or "", reason if address else missing[channel]))
+    return ways
+
+
+def ways_in_words(
+    rows: Sequence[Row], template_of: Callable[[Row], str], *, at: datetime | None = None
+) -> dict[int, list[Way]]:
+    """`ways_of_many` for certain words: no way over WhatsApp where it takes none but an approved template, now or at a
+    moment to come, and there is none of that key.
+    """
+    ways = ways_of_many(rows)
+    words = {row["policy_id"]: reach.Words(row["phone"], template_of(row), row["language"]) for row in rows
+             if any(way.channel == "whatsapp" and not way.why_not for way in ways[row["policy_id"]])}  # fmt: skip
+    closed = reach.not_taken(words.values(), at=at)
+    for policy_id, wanted in words.items():
+        if wanted in closed:
+            ways[policy_id] = [replace(way, why_not=reach.NO_TEMPLATE) if way.channel == "whatsapp" else way
+                               for way in ways[policy_id]]  # fmt: skip
     return ways
 
 

@@ -9,7 +9,8 @@ from config import settings
 from database_pool import Transaction
 from portal import audit
 from portal.jobs.service import JobItem, Skipped, start_job
-from portal.policies.notices import NO_CONSENT, Way, ways_of_many
+from portal.outbox.reach import NO_TEMPLATE
+from portal.policies.notices import NO_CONSENT, Way, ways_in_words
 from portal.policies.queries import notice_facts_of
 from portal.renewals import reminding
 
@@ -17,7 +18,10 @@ Row = dict[str, Any]
 NO_SUCH_POLICY = "There is no such policy."
 SENT_TODAY = "Reminded today already."
 # How the preview sums up why somebody is not ready; in this order.
-KINDS = ("no phone and no e-mail", "no consent", "sent today", "not to be renewed", "unknown")
+KINDS = (
+    "no phone and no e-mail", "no consent", "without approved template", "sent today", "not to be renewed", "unknown",
+)  # fmt: skip
+ISSUED = "policy.issued"
 
 
 @dataclass(frozen=True)
@@ -47,13 +51,16 @@ class Selection:
 def choose_for_reminders(policy_ids: Sequence[int], today: date) -> Selection:
     """Which of the policies can be reminded today. Each may be reminded once a day, by whatever way."""
     rows = {row["policy_id"]: row for row in notice_facts_of(policy_ids)}
-    return _sort_out(policy_ids, rows, lambda row: _why_no_reminder(row, today))
+    ways = ways_in_words(
+        list(rows.values()), lambda row: reminding.template_key(reminding.occasion_of(row, today)))  # fmt: skip
+    return _sort_out(policy_ids, rows, ways, lambda row: _why_no_reminder(row, today))
 
 
 def choose_for_notices(policy_ids: Sequence[int]) -> Selection:
     """Which of the policies can be told to be issued."""
     rows = {row["policy_id"]: row for row in notice_facts_of(policy_ids)}
-    return _sort_out(policy_ids, rows, lambda row: ("unknown", why_no_notice(row)))
+    ways = ways_in_words(list(rows.values()), lambda row: ISSUED)
+    return _sort_out(policy_ids, rows, ways, lambda row: ("unknown", why_no_notice(row)))
 
 
 def why_no_notice(row: Row) -> str:
@@ -63,8 +70,9 @@ def why_no_notice(row: Row) -> str:
     return "" if row["state"] == "live" else f"This policy is {row['state']}."
 
 
-def _sort_out(policy_ids: Sequence[int], rows: Mapping[int, Row], reason_of: Any) -> Selection:
-    ways = ways_of_many(list(rows.values()))
+def _sort_out(
+    policy_ids: Sequence[int], rows: Mapping[int, Row], ways: Mapping[int, list[Way]], reason_of: Any
+) -> Selection:
     ready, left = [], []
     for policy_id in dict.fromkeys(policy_ids):
         row = rows.get(policy_id)
@@ -92,6 +100,8 @@ def _why_unreachable(row: Row, ways: Sequence[Way]) -> tuple[str, str]:
         return "", ""
     if not row["phone"] and not row["email"]:
         return "no phone and no e-mail", "The client has neither a phone number nor an e-mail address."
+    if any(way.why_not == NO_TEMPLATE for way in ways):
+        return "without approved template", NO_TEMPLATE
     return "no consent", next((way.why_not for way in ways if way.address), NO_CONSENT["whatsapp"])
 
 

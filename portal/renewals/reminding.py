@@ -65,7 +65,6 @@ def preview(facts: Row, occasion: str, channel: str, language: str, company: Row
         "language": found["language"],
         "subject": fill(found["subject"] or "", variables),
         "body": fill(found["body"], variables),
-        "has_provider_template": bool(found["provider_template_id"]),
     }
 
 

@@ -66,10 +66,11 @@ def send_reminder(policy_id: int, day: str) -> dict[str, Any]:
         raise PermanentFailure(GONE)
     if reason := reminding.why_not(facts):
         raise PermanentFailure(reason)
+    occasion = reminding.occasion_of(facts, today())
     reminder = Reminder(
         step=reminding.by_hand(on_day),
-        occasion=reminding.occasion_of(facts, today()),
-        channels=_usable(facts),
+        occasion=occasion,
+        channels=_usable(facts, reminding.template_key(occasion)),
         language=facts["language"],
         good_until=reminding.good_until(facts, today()),
         batch_id=running.batch_id if running else None,
@@ -97,7 +98,7 @@ def send_notice(policy_id: int) -> dict[str, Any]:
         priority=3,
     )
     with transaction() as tx:
-        sent = notices.tell(tx, asker, facts, _usable(facts), notice, company=setting("company"))
+        sent = notices.tell(tx, asker, facts, _usable(facts, notice.template), notice, company=setting("company"))
     return {"messages": sent}
 
 
@@ -111,8 +112,8 @@ def _asker(batch_id: str | None) -> audit.Actor:
     raise PermanentFailure(NO_RIGHT)
 
 
-def _usable(facts: dict[str, Any]) -> list[notices.Way]:
-    ways = notices.ways_of_many([facts])[facts["policy_id"]]
+def _usable(facts: dict[str, Any], template: str) -> list[notices.Way]:
+    ways = notices.ways_in_words([facts], lambda row: template)[facts["policy_id"]]
     usable = [way for way in ways if not way.why_not]
     if not usable:
         raise PermanentFailure(" ".join(way.why_not for way in ways))

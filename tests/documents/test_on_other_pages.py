@@ -1,7 +1,15 @@
 """Documents on the pages of their client and policy, and on their way to the client."""
 
+import html
+from dataclasses import replace
+
+import pytest
+
+import config
 from database_pool import execute_query, transaction
+from portal.outbox.reach import NO_WORDS
 from tests.documents.conftest import CLIENT, POLICY, stored
+from tests.outbox.conftest import wrote
 
 
 def test_the_policy_s_page_has_its_documents(clerk, reader, uploaded):
@@ -37,6 +45,39 @@ def test_a_document_is_sent_to_its_client_once(clerk, uploaded):
     assert [clerk.submit(here, form).status_code for _ in range(2)] == [303, 303]
     messages = execute_query("messages", filters={"client_id_eq": CLIENT}).data
     assert [(row["document_ids"], row["recipient"]) for row in messages] == [([number], "+919820012345")]
+
+
+@pytest.fixture
+def twilio():
+    """WhatsApp goes through Twilio, which is not asked here."""
+    sender = "whatsapp:+14155238886"
+    account = replace(
+        config.settings(), twilio_account_sid="AC1", twilio_auth_token="secret", twilio_whatsapp_from=sender
+    )
+    before = config.use_settings(account)
+    yield
+    config.use_settings(before)
+
+
+def chosen(page):
+    return [channel for channel in ("whatsapp", "email") if f'value="{channel}" checked' in page]
+
+
+@pytest.mark.usefixtures("twilio")
+def test_who_has_not_written_for_a_day_gets_a_document_by_e_mail(clerk, uploaded):
+    phone = "+919820012377"
+    ways = {"phone": phone, "whatsapp_opt_in": True, "email": "rm@example.in", "email_opt_in": True}
+    execute_query("clients", "update", data=ways, filters={"client_id_eq": CLIENT})
+    here = f"/messages/documents/{uploaded()['document_id']}"
+    page = html.unescape(clerk.get(here).text)
+    assert NO_WORDS in page and chosen(page) == ["email"]
+    answer = clerk.submit(here, {"form_key": "2" * 32, "channel": "whatsapp", "text": "Your policy"})
+    assert answer.status_code == 422
+    wrote(phone)
+    page = html.unescape(clerk.get(here).text)
+    assert NO_WORDS not in page and chosen(page) == ["whatsapp"]
+    assert clerk.submit(here, {"form_key": "3" * 32, "channel": "whatsapp", "text": "x"}).status_code == 303
+    execute_query("clients", "update", data={"email": None, "email_opt_in": False}, filters={"client_id_eq": CLIENT})
 
 
 def test_what_cannot_be_sent_is_said(clerk, reader, manager, uploaded):

@@ -9,7 +9,7 @@ from database_pool import Duplicate, transaction
 from portal.clients import queries as clients
 from portal.documents import queries as documents
 from portal.errors import Refused
-from portal.outbox import queries, service
+from portal.outbox import queries, reach, service
 from portal.outbox.inputs import DocumentInput
 from portal.outbox.queries import Row
 from portal.outbox.service import NewMessage
@@ -35,7 +35,8 @@ def choose_way(document_id: int) -> Response:
     """The form to send a document: by which way, with which words."""
     document = _document(document_id)
     name = document["title"] or document["kind_name"]
-    form = prefilled({"form_key": secrets.token_hex(16), "channel": "whatsapp", "text": f"Your document: {name}"})
+    channel = next((channel for channel, way in _ways(_client(document)).items() if not way[1]), "whatsapp")
+    form = prefilled({"form_key": secrets.token_hex(16), "channel": channel, "text": f"Your document: {name}"})
     return _page(document, form)
 
 
@@ -47,7 +48,7 @@ def send_document(document_id: int) -> Response | BaseResponse:
     form = submitted(DocumentInput)
     if form.data is None or not form.ok:
         return _page(document, form, 422)
-    client = clients.client(document["client_id"]) or not_found("There is no such client any more.")
+    client = _client(document)
     ways = _ways(client)
     if ways[form.data.channel][1]:
         form.add_error("channel", ways[form.data.channel][1])
@@ -77,6 +78,10 @@ def _document(document_id: int) -> Row:
     return found
 
 
+def _client(document: Row) -> Row:
+    return clients.client(document["client_id"]) or not_found("There is no such client any more.")
+
+
 def _ways(client: Row) -> dict[str, tuple[str, str]]:
     """By channel: the address, and why it cannot be used ("" when it can)."""
     found = {}
@@ -84,11 +89,13 @@ def _ways(client: Row) -> dict[str, tuple[str, str]]:
                                                                                         "no e-mail address")):
         consent = queries.consent_of(client["client_id"], channel)
         why_not = "" if consent.service else consent.why_not or "The client has not agreed to it."
+        if channel == "whatsapp" and address and not why_not and reach.not_taken([reach.Words(address)]):
+            why_not = reach.NO_WORDS
         found[channel] = (address or "", why_not if address else f"{client['name']} has {lacking}.")
     return found
 
 
 def _page(document: Row, form: SubmittedForm[DocumentInput], status: int = 200) -> Response:
-    client = clients.client(document["client_id"]) or not_found("There is no such client any more.")
+    client = _client(document)
     return render("outbox/send_document.html", status, document=document, client=client, form=form, ways=_ways(client),
                   channels=service.CHANNELS)  # fmt: skip

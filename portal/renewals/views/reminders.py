@@ -1,6 +1,6 @@
 """The reminder of one policy: the exact words on each channel, then sent at once or on a chosen day."""
 
-from datetime import datetime, time
+from datetime import date, datetime, time
 from typing import Any
 
 from flask import Response, request
@@ -11,7 +11,7 @@ from portal.clients.inputs import LANGUAGES
 from portal.errors import Refused
 from portal.formats import OFFICE_ZONE, today
 from portal.inputs import lenient
-from portal.policies.notices import Way, ways_of_many
+from portal.policies.notices import Way, ways_in_words
 from portal.renewals import queries, reminding, words
 from portal.renewals.inputs import ReminderInput
 from portal.renewals.reminding import Reminder
@@ -32,7 +32,7 @@ def reminder(policy_id: int) -> Response:
     facts = known_facts(policy_id)
     asked = lenient(ReminderInput, request.args.to_dict())
     language = asked.language if "language" in request.args else facts["language"]
-    usable = [way.channel for way in _ways(facts) if not way.why_not]
+    usable = [way.channel for way in _ways(facts, language) if not way.why_not]
     return _show(facts, prefilled({"channels": usable, "language": language}))
 
 
@@ -46,7 +46,8 @@ def send_reminder(policy_id: int) -> Answer:
     if form.data is not None and not form.data.channels:
         form.add_error("channels", "Choose WhatsApp, e-mail or both.")
     if form.data is not None and form.ok:
-        chosen = [way for way in _ways(facts) if way.channel in form.data.channels]
+        ways = _ways(facts, form.data.language, form.data.send_on)
+        chosen = [way for way in ways if way.channel in form.data.channels]
         for way in chosen:
             if way.why_not:
                 form.add_error("channels", f"{words.CHANNELS[way.channel]}: {way.why_not}")
@@ -71,14 +72,20 @@ def _reminder(facts: dict[str, Any], data: ReminderInput, chosen: list[Way]) -> 
         occasion=reminding.occasion_of(facts, day),
         channels=chosen,
         language=data.language,
-        not_before=datetime.combine(day, MORNING, OFFICE_ZONE) if data.send_on else None,
+        not_before=_morning_of(data.send_on),
         good_until=reminding.good_until(facts, day),
         priority=2,
     )
 
 
-def _ways(facts: dict[str, Any]) -> list[Way]:
-    return ways_of_many([facts])[facts["policy_id"]]
+def _morning_of(day: date | None) -> datetime | None:
+    return datetime.combine(day, MORNING, OFFICE_ZONE) if day else None
+
+
+def _ways(facts: dict[str, Any], language: str, send_on: date | None = None) -> list[Way]:
+    key = reminding.template_key(reminding.occasion_of(facts, send_on or today()))
+    read = {**facts, "language": language}
+    return ways_in_words([read], lambda row: key, at=_morning_of(send_on))[facts["policy_id"]]
 
 
 def _show(facts: dict[str, Any], form: SubmittedForm[Any], status: int = 200) -> Response:
@@ -87,7 +94,7 @@ def _show(facts: dict[str, Any], form: SubmittedForm[Any], status: int = 200) ->
     language = form.value("language") if form.value("language") in LANGUAGES else facts["language"]
     shown = [
         {"way": way, "message": reminding.preview(facts, occasion, way.channel, language, company)}
-        for way in _ways(facts)
+        for way in _ways(facts, language)
     ]
     return render(
         "renewals/reminder.html",

@@ -12,6 +12,10 @@ Row = dict[str, Any]
 # TRAI's hours for promotions, which the office keeps for reminders as well.
 QUIET_FROM = time(21)
 QUIET_UNTIL = time(9)
+# A channel that the provider refuses as a whole. A rest that ends later than this was counted from a clock that was
+# ahead and has been set back; the minute is for clocks of machines that differ.
+CHANNEL_RESTS = timedelta(minutes=15)
+LONGEST_REST = CHANNEL_RESTS + timedelta(minutes=1)
 
 NO_CONSENT = {
     "whatsapp": "The client has not agreed to WhatsApp messages.",
@@ -61,7 +65,7 @@ def decide(message: Row, moment: datetime, *, window: bool) -> Decision:
     # Somebody who presses a button (priority 1) or who wrote to us waits for the message.
     if message["purpose"] != "reply" and message["priority"] > 1 and (morning := end_of_quiet_hours(moment)):
         return Wait(morning, "Waits for the morning: nothing is sent from 21:00 to 09:00.")
-    if message["paused_until"] and message["paused_until"] > moment:
+    if message["paused_until"] and moment < message["paused_until"] <= moment + LONGEST_REST:
         return Wait(message["paused_until"], message["pause_reason"])
     return _form(message) if window else Send(as_template=False)
 

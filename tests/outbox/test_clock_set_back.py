@@ -48,3 +48,12 @@ def test_a_recipient_who_got_the_last_message_in_the_wrong_hour(provider, queue_
     execute_query("contacts", "update", filters={"address_eq": recipient}, data={"next_send_at": now() + HOUR})
     run_due_tasks()
     assert not provider.sent and timedelta(seconds=60) < rest() < timedelta(minutes=3)
+
+
+@pytest.mark.parametrize(("ends_in", "state"), [(timedelta(minutes=14), "queued"), (HOUR, "accepted")])
+def test_a_channel_that_rests_until_the_end_of_the_wrong_hour(provider, queue_open, ends_in, state):
+    rests = {"channel": "whatsapp", "paused_until": now() + ends_in, "reason": "Wrong token."}
+    execute_query("channel_pauses", "insert", data=rests)
+    message_id = queue_open()
+    run_due_tasks()
+    assert stored(message_id)["state"] == state

@@ -13,7 +13,6 @@ from task_queue import EndsWith
 
 Row = dict[str, Any]
 
-CHANNEL_RESTS = timedelta(minutes=15)
 FIRST_LOOK = timedelta(seconds=20)   # after which a provider knows of a message whose answer was lost
 MOST_RESTS = 2   # of a channel for one message's sake, while others go out
 OTHERS_WENT_OUT = " Others went out meanwhile, so this one is given up."
@@ -119,7 +118,7 @@ def _after(
             return {**again, "as_template": True, "not_before": moment}
         return {**over, "reason": verdict.sentence + NO_TEMPLATE}
     if verdict.kind == Kind.CHANNEL:
-        until = moment + CHANNEL_RESTS
+        until = moment + delivery.CHANNEL_RESTS
         rest = {"channel": message["channel"], "paused_until": until, "reason": verdict.sentence, "error_code": code}
         tx.upsert("channel_pauses", rest, on_conflict="channel")
         return {**again, "not_before": until, "tries_from": attempt}

@@ -72,7 +72,7 @@ class WorkerProcess:
         self._claims_no_more.set()
         self._threads: list[threading.Thread] = []
         self._finisher: threading.Thread | None = None
-        self.paused: frozenset[str] = frozenset()
+        self.paused: frozenset[str] | None = None   # None until the database has told
 
     def start(self) -> None:
         """Begins; the first contact with the database happens in the background and is repeated until it succeeds."""
@@ -122,7 +122,9 @@ class WorkerProcess:
     def reserve(self, name: str) -> bool:
         """Whether a worker waits for a task about to be stored as running here: `take_over` or `buffer.release` it."""
         known_by_others = self.worker > 0 and (self._listener is None or self._listener.connected.is_set())
-        return known_by_others and name not in self.paused and self.buffer.reserve(name)
+        if not known_by_others or self.paused is None or name in self.paused:
+            return False
+        return self.buffer.reserve(name)
 
     def next_token(self) -> str:
         """A word that no other claim has: the fence against a process that lost its lease without noticing."""

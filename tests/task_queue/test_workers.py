@@ -135,3 +135,16 @@ def test_a_stop_in_the_middle_of_the_start_ends_too():
     runner = WorkerProcess(task_queue._store(), task_queue._registry, workers=2, patterns=None, address=lambda: None)
     runner._finisher = threading.Thread(target=runner._finish)  # made and not started yet, as under greenlets
     assert runner.stop(1) is True
+
+
+def test_a_process_that_has_just_started_begins_nothing_that_is_paused(tried, workers):
+    held = tried.task()
+    first = tried.task(lambda what: tried.ask(held, "held"))
+    database_pool.execute_query("task_pauses", "insert", data={"name": held})
+    task_id = tried.ask(first)
+    workers()
+    wait_until(lambda: row(task_id)["state"] == "done")
+    assert tried.ran["held"] == 0
+    with database_pool.transaction() as tx:
+        tx.delete("task_pauses", filters={"name_eq": held})
+    wait_until(lambda: tried.ran["held"] == 1)

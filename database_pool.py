@@ -238,9 +238,12 @@ class DatabasePool:
         return dump_database(self._address_for_copies(), target)
 
     def restore(self, source: Path) -> dict[str, int]:
-        """Puts what `dump` wrote into an empty database, and answers the rows by table. Raises DumpFailed."""
+        """Puts what `dump` wrote into an empty database, and answers the rows by table. New rows get numbers far above
+        those of the copy. Raises DumpFailed.
+        """
         rows = restore_database(self._address_for_copies(), source)
         self._catalogue = None
+        self._ids.clear()
         return rows
 
     def ping(self) -> float:

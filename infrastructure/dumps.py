@@ -23,6 +23,13 @@ _TABLES = """
      where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and c.relpersistence = 'p'
        and c.relname <> all (%s) order by 1
 """
+# What was made after the copy is gone, but its number may be known outside: to a provider that reports of a message,
+# in a link to a document, to whoever uses the API. Nothing new may get such a number again.
+_NUMBERS_AHEAD = 1_000_000
+_MOVE_NUMBERS = """
+    select setval(format('%%I.%%I', schemaname, sequencename)::regclass, coalesce(last_value, 0) + %s)
+      from pg_sequences where schemaname = 'public' and data_type = 'bigint'::regtype
+"""
 # What libpq reads from its environment, so that no password stands in the list of processes.
 _VARIABLES = {
     "host": "PGHOST", "hostaddr": "PGHOSTADDR", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD",
@@ -54,16 +61,20 @@ def dump_database(address: str, target: Path) -> dict[str, int]:
 def restore_database(address: str, source: Path) -> dict[str, int]:
     """Puts a copy back into the database at `address`, all or nothing, and answers its rows by table.
 
-    The database must not hold a book: raises DumpFailed when there is a client or a colleague in it already.
+    The database must not hold a book: raises DumpFailed when there is a client or a colleague in it already. After
+    another failure it is empty, without a schema: the next start or restore makes that. New rows get numbers far above
+    those of the copy.
     """
     with psycopg.connect(address, autocommit=True) as connection:
         if _holds_a_book(connection):
             raise DumpFailed("this database is in use: it has clients or colleagues. Restore into an empty one.")
+        _run(address, "pg_restore", "--list", str(source))   # what cannot be read at all costs nothing
         make_roles(connection)
         connection.execute("drop schema if exists supabase_migrations cascade")
         connection.execute("drop schema if exists public cascade")
         _run(address, "pg_restore", "--no-owner", "--single-transaction", "--exit-on-error",
              f"--dbname={_value(connection, 'select current_database()')}", str(source))
+        connection.execute(_MOVE_NUMBERS, [_NUMBERS_AHEAD])
         return _rows_by_table(connection)
 
 

@@ -29,7 +29,9 @@ begin
   alter role service_role bypassrls;
 end $$;
 """
+# A restore that failed has left no public.
 _HISTORY = """
+create schema if not exists public;
 create schema if not exists supabase_migrations;
 create table if not exists supabase_migrations.schema_migrations (
   version text primary key, statements text[], name text

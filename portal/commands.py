@@ -22,6 +22,7 @@ from portal.errors import Refused
 from portal.formats import office_time
 from portal.inputs import explain
 from portal.monitoring import backups
+from portal.monitoring.service import hold_sending
 from portal.privacy import keys
 from portal.staff import passwords, queries, service
 from portal.staff.inputs import Invitation
@@ -29,6 +30,13 @@ from task_queue import TaskQueue, known_names
 
 DEFAULT_WORKERS = 15
 FIRST_SIGN_IN_NAME = "admin@portal.local"
+SENDING_IS_PAUSED = """
+Sending is paused, because this book does not know what went out since its backup.
+1. Start the portal and resume the reminders under System health: then all that wants to go out stands
+   under Messages, Outbox.
+2. Cancel there what clients got meanwhile (the providers' own logs tell).
+3. Resume sending under System health. For a drill on another machine, never do that.
+"""
 
 
 def ensure_administrator(say: Callable[[str], None]) -> None:
@@ -136,22 +144,35 @@ def backup(prune: bool) -> None:
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=pathlib.Path))
 @click.option("--identity", type=click.File(), help="File with the secret key of an encrypted backup.")
-def restore(folder: pathlib.Path, identity: TextIO | None) -> None:
+@click.option("--incomplete", is_flag=True, help="Restore although contents of documents are missing.")
+def restore(folder: pathlib.Path, identity: TextIO | None, incomplete: bool) -> None:
     """Put the backup in FOLDER back into the configured, empty database, and compare what is there."""
     _ready()
     try:
-        put_back = backups.restore(folder.absolute(), identity=identity.read() if identity else None)
-        applied = database_pool.migrate()
-        keys.check_keys()
+        put_back = backups.restore(folder.absolute(), identity=identity.read() if identity else None,
+                                   incomplete=incomplete, held=_hold_sending)
     except Refused as refusal:
         _stop(refusal.sentence)
-    except (database_pool.DatabaseError, config.ConfigurationError, OSError) as problem:
+    except (database_pool.DatabaseError, OSError) as problem:
         _stop(str(problem))
-    click.echo(f"Restored and compared: {sum(put_back.rows.values()):,} rows, {put_back.documents:,} documents, as of "
-               f"{office_time(put_back.made_at)}.")
-    if applied:
-        click.echo(f"{len(applied)} newer migrations applied.")
-    click.echo("Everybody signs in again: sessions are not part of a backup.")
+    backup = put_back.backup
+    for sentence in put_back.problems:
+        click.echo(sentence, err=True)
+    click.echo(f"Restored and compared: {sum(backup.rows.values()):,} rows, {backup.documents:,} documents, as of "
+               f"{office_time(backup.made_at)}.")
+    if put_back.migrations:
+        click.echo(f"{len(put_back.migrations)} newer migrations applied.")
+    if backup.missing:
+        click.echo(f"{backup.missing} documents had no content when the backup was made.")
+    click.echo(f"Everybody signs in again: sessions are not part of a backup.\n{SENDING_IS_PAUSED}")
+    _check_keys()
+    if put_back.problems:
+        sys.exit(1)
+
+
+def _hold_sending() -> None:
+    with database_pool.transaction() as tx:
+        hold_sending(tx)
 
 
 @click.command("seal-data")
@@ -183,10 +204,17 @@ def _ready() -> list[str]:
     """Starts the embedded database where it is used, and applies what is missing of the schema."""
     try:
         applied = database_pool.start_database()
+    except (database_pool.DatabaseError, config.ConfigurationError) as problem:
+        _stop(str(problem))
+    _check_keys()
+    return applied
+
+
+def _check_keys() -> None:
+    try:
         keys.check_keys()
     except (database_pool.DatabaseError, config.ConfigurationError) as problem:
         _stop(str(problem))
-    return applied
 
 
 def _stop(sentence: str) -> NoReturn:

@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ from typing import Any
 import pyrage
 
 from batch_file_operations import LocalStore, StoreError, batch_file_manager, put_back
-from database_pool import DumpFailed, call_function, default_pool, execute_query
+from database_pool import call_function, default_pool, execute_query, migrate
 from portal.errors import Refused
 from portal.formats import now
 
@@ -29,6 +29,7 @@ STAMP = "%Y%m%dT%H%M%SZ"
 HALF = ".half-"
 BLOCK = 1024 * 1024
 AT_ONCE = 500
+SHOWN = 20   # documents that a sentence names
 MONTHS_KEPT = 12   # the first backup of each month stays a year
 Row = dict[str, Any]
 
@@ -44,6 +45,15 @@ class Backup:
     missing: int
     size: int
     encrypted: bool
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What was put back, the newer migrations applied to it, and a sentence for each thing that was not as it was."""
+
+    backup: Backup
+    migrations: list[str]
+    problems: list[str]
 
 
 def make(target: Path, *, recipient: str | None = None) -> Backup:
@@ -102,29 +112,37 @@ def prune(target: Path, *, days: int) -> list[Path]:
     return gone
 
 
-def restore(source: Path, *, identity: str | None = None) -> Backup:
+def restore(
+    source: Path, *, identity: str | None = None, incomplete: bool = False, held: Callable[[], None] = lambda: None
+) -> Restored:
     """Puts a backup back into the configured, empty database and the configured folders, and compares what is there.
 
-    `identity` is the secret key (AGE-SECRET-KEY-1...) of an encrypted one. Raises DumpFailed or Refused: for a database
-    in use, a wrong key, a damaged file, or counts that differ.
+    `identity` is the secret key (AGE-SECRET-KEY-1...) of an encrypted one. Raises DumpFailed or Refused, and leaves an
+    empty database empty: for one in use, a wrong key, a damaged copy, or contents of documents that are not beside it,
+    unless it may be `incomplete`. Then it calls `held`, once the database is there and before the long part, goes to
+    its end and tells the `problems` that it met.
     """
     backup = _read(source)
     key = _identity(identity) if backup.encrypted else None
-    described = json.loads((source / "manifest.json").read_text())
+    described, objects = json.loads((source / "manifest.json").read_text()), source.parent / "objects"
     with tempfile.TemporaryDirectory(prefix="portal-restore-") as folder:
+        listed = json.loads(_plain(source / "documents.json", key, Path(folder)).read_text())
+        wanted = [row for row in listed if _belongs_here(row) and not row["missing"]]
+        if not incomplete:
+            _check_contents(wanted, objects, key)
         dump = _plain(source / "database.dump", key, Path(folder))
         if _digest(dump) != described["database"]["sha256"]:
             raise Refused(f"{source.name} is damaged: the checksum of its database differs. Take another backup.")
         rows = default_pool().restore(dump)
-        if rows != backup.rows:
-            differing = {name for name, count in (*rows.items(), *backup.rows.items())
-                         if rows.get(name) != count or backup.rows.get(name) != count}
-            raise DumpFailed(f"the restored database differs from the backup in: {', '.join(sorted(differing))}")
-        listed = json.loads(_plain(source / "documents.json", key, Path(folder)).read_text())
-        for row in listed:
-            if not row["missing"] and row["store"] == "local":
-                _put_back(row, source.parent / "objects", key, Path(folder))
-    return backup
+        migrations = migrate()
+        held()
+        problems = _differing(rows, backup.rows)
+        for row in wanted:
+            try:
+                _put_back(row, objects, key, Path(folder))
+            except (Refused, StoreError, OSError) as problem:
+                problems.append(f"Document {row['document_id']}: {problem}")
+    return Restored(backup, migrations, problems)
 
 
 def new_key() -> tuple[str, str]:
@@ -149,7 +167,7 @@ def _keep(row: Row, objects: Path, reader: pyrage.x25519.Recipient | None) -> Ro
     """Puts a document's content among the objects if it is not there yet. Drive's documents stay in Drive."""
     kept = {**row, "missing": False}
     target = _object(objects, row["sha256"], encrypted=reader is not None)
-    if (row["store"] != "local" and row["spool_name"] is None) or target.exists():
+    if not _belongs_here(row) or target.exists():
         if target.exists():
             target.touch()
         return kept
@@ -173,13 +191,39 @@ def _keep(row: Row, objects: Path, reader: pyrage.x25519.Recipient | None) -> Ro
     return kept
 
 
+def _belongs_here(row: Row) -> bool:
+    """Whether a document's content lies on this machine: stored here, or on its way to Drive."""
+    return bool(row["store"] == "local" or row["spool_name"] is not None)
+
+
+def _check_contents(wanted: list[Row], objects: Path, key: pyrage.x25519.Identity | None) -> None:
+    """Raises Refused with the documents whose contents are not there, or were cut short."""
+    lacking = []
+    for row in wanted:
+        stored = _object(objects, row["sha256"], encrypted=key is not None)
+        if not stored.is_file() or stored.stat().st_size < row["size"]:   # encrypted they are a little longer
+            lacking.append(str(row["document_id"]))
+    if lacking:
+        named = ", ".join(lacking[:SHOWN]) + (" ..." if len(lacking) > SHOWN else "")
+        raise Refused(f"The contents of {len(lacking)} documents are not whole in {objects}: {named}. Copy that folder "
+                      "too, or restore what there is with --incomplete. Nothing has been changed.")
+
+
+def _differing(rows: Mapping[str, int], expected: Mapping[str, int]) -> list[str]:
+    differing = [name for name in sorted({*rows, *expected}) if rows.get(name) != expected.get(name)]
+    return [f"Table {name}: {rows.get(name)} rows, in the backup {expected.get(name)}." for name in differing]
+
+
 def _put_back(row: Row, objects: Path, key: pyrage.x25519.Identity | None, folder: Path) -> None:
     stored = _object(objects, row["sha256"], encrypted=key is not None)
     if not stored.exists():
-        raise Refused(f"The content of document {row['document_id']} is not in {objects}. Copy that folder too.")
-    content = _plain(stored, key, folder)
+        raise Refused(f"its content is not in {objects}.")
+    try:
+        content = _plain(stored, key, folder)
+    except (Refused, OSError) as problem:   # the key has opened the list of documents, so it is the right one
+        raise Refused("its content cannot be decrypted: it is damaged, or the disk is full.") from problem
     if _digest(content) != row["sha256"]:
-        raise Refused(f"The content of document {row['document_id']} is damaged: its checksum differs.")
+        raise Refused("its content is damaged: the checksum differs.")
     waits = row["spool_name"] is not None
     put_back(LocalStore(batch_file_manager.spool) if waits else batch_file_manager.store("local"), row, content)
     if content.parent == folder:

@@ -7,6 +7,7 @@ from typing import Any
 from database_pool import Transaction, new_id
 from portal import audit
 from portal.formats import office_time
+from portal.jobs.service import pause_name
 from portal.monitoring import queries
 from portal.monitoring.inputs import AlertsInput
 from portal.outbox.service import NewMessage, queue_messages
@@ -17,6 +18,7 @@ KEPT_SAMPLES = timedelta(days=1)
 KEPT_ALERTS = timedelta(days=90)
 # Longer than that ago an alert says nothing to whoever reads it.
 GOOD_FOR = timedelta(hours=12)
+SENDING, REMINDERS = "outbox.deliver", "renewals.note_due_reminders"
 
 
 def note_alerts(
@@ -71,6 +73,15 @@ def keep_sample(tx: Transaction, figures: Row, *, moment: datetime) -> None:
     tx.insert("monitoring_samples", {"sampled_at": moment, "figures": figures}, returning=False)
     tx.delete("monitoring_samples", filters={"sampled_at_lt": moment - KEPT_SAMPLES})
     tx.delete("alerts", filters={"ended_at_lt": moment - KEPT_ALERTS})
+
+
+def hold_sending(tx: Transaction) -> None:
+    """Lets messages and the reminders of each morning wait until a colleague resumes them under System health.
+
+    For a restored book: it does not know what went out since its backup, and it may be a drill on another machine.
+    """
+    for name in (SENDING, REMINDERS):
+        pause_name(tx, audit.THE_PORTAL, name)
 
 
 def save_limits(tx: Transaction, actor: audit.Actor, data: AlertsInput, stored: Row | None) -> None:

@@ -1,22 +1,37 @@
 """Backups are made while the portal runs and come back into an empty place with the same rows and contents."""
 
+import hashlib
 import io
+import json
+import shutil
 from dataclasses import replace
 from datetime import timedelta
 
 import pikepdf
 import pytest
+from click.testing import CliRunner
 from werkzeug.datastructures import FileStorage
 
 import config
 import database_pool
+import task_queue
 from batch_file_operations import batch_file_manager
 from database_pool import execute_query, transaction
+from portal import commands
+from portal.areas import TASKS
+from portal.audit import THE_PORTAL
 from portal.errors import Refused
 from portal.formats import now
+from portal.jobs.service import resume_name
 from portal.monitoring import backups
+from portal.monitoring.service import REMINDERS, SENDING
+from portal.outbox import delivery
+from portal.outbox.service import NewMessage, queue_message
+from portal.outbox.tasks import sending
+from portal.renewals import tasks as renewals_tasks
 from task_queue import run_due_tasks
 from tests.conftest import point_portal_at
+from tests.outbox.conftest import Scripted
 
 pytestmark = pytest.mark.slow
 
@@ -66,9 +81,114 @@ def test_a_restore_gives_the_same_rows_and_contents(place, fresh_database, embed
     elsewhere = replace(place, data_dir=tmp_path / "new", database_url=embedded_server.address(fresh_database()))
     with point_portal_at(elsewhere):
         put_back = backups.restore(made.folder, identity=secret)
-        assert put_back.rows == made.rows and made.rows["clients"] == 2
+        assert put_back.backup.rows == made.rows and made.rows["clients"] == 2
+        assert put_back.problems == [] and put_back.migrations == []
         assert contents() == before
         assert database_pool.migrate() == []
+
+
+@pytest.fixture
+def empty_place(place, fresh_database, embedded_server, tmp_path):
+    """Another portal, set up and empty, in use for the test."""
+    elsewhere = replace(place, data_dir=tmp_path / "new", database_url=embedded_server.address(fresh_database()))
+    with point_portal_at(elsewhere):
+        yield elsewhere
+
+
+@pytest.fixture
+def backup_of_place(place, tmp_path):
+    return backups.make(tmp_path / "backups")
+
+
+@pytest.fixture
+def provider(monkeypatch):
+    """Takes every message, at any time of the day."""
+    scripted = Scripted(name="mail")
+    scripted.capabilities = replace(scripted.capabilities, window=False)
+    monkeypatch.setattr(sending, "gateway_for", lambda channel: scripted)
+    monkeypatch.setattr(delivery, "end_of_quiet_hours", lambda moment: None)
+    return scripted
+
+
+def restore(backup, *options):
+    return CliRunner().invoke(commands.restore, [str(backup.folder), *options])
+
+
+def test_a_restored_book_sends_nothing_that_went_out_meanwhile_before_it_is_told_to(
+    place, provider, fresh_database, embedded_server, tmp_path
+):
+    message = NewMessage(channel="email", purpose="service", to="a@example.in", key="one", subject="One", text="1")
+    assert renewals_tasks in TASKS   # which declares them
+    reminders = task_queue._registry.schedules[REMINDERS]
+    missed = {"name": REMINDERS, "rule": reminders.rule, "next_at": now() - timedelta(hours=6)}
+    with transaction() as tx:
+        message_id = queue_message(tx, THE_PORTAL, message)
+        tx.insert("task_schedules", missed)
+    made = backups.make(tmp_path / "backups")
+    run_due_tasks()
+    assert [sent.own_id for sent in provider.sent] == [f"{message_id}.1"]
+    elsewhere = replace(place, data_dir=tmp_path / "new", database_url=embedded_server.address(fresh_database()))
+    with point_portal_at(elsewhere):
+        said = restore(made)
+        assert said.exit_code == 0 and "Sending is paused" in said.output
+        task_queue._store().fire_schedules(task_queue._registry.due([reminders]))
+        run_due_tasks()
+        assert len(provider.sent) == 1
+        waiting = execute_query("tasks", columns="name", filters={"state": "queued"}).data
+        assert {"outbox.deliver", REMINDERS} <= {row["name"] for row in waiting}
+        assert database_pool.new_id("messages") > message_id + 100_000   # late reports meet no other message
+        with transaction() as tx:
+            resume_name(tx, THE_PORTAL, SENDING)
+        run_due_tasks()
+        assert [sent.own_id for sent in provider.sent] == [f"{message_id}.1", f"{message_id}.1"]
+
+
+def test_a_document_that_is_not_there_is_told_before_anything_is_changed(backup_of_place, empty_place):
+    content = next((backup_of_place.folder.parent / "objects").glob("*/*"))
+    away = content.rename(content.with_suffix(".away"))
+    said = restore(backup_of_place)
+    assert said.exit_code == 1 and "contents of 1 documents are not whole" in said.output
+    assert not execute_query("clients").data
+    content.write_bytes(away.read_bytes()[:-1])
+    assert restore(backup_of_place).exit_code == 1
+    away.rename(content)
+    assert restore(backup_of_place).exit_code == 0
+    assert len(contents()) == 3
+
+
+def test_without_one_document_the_rest_of_a_book_comes_back_where_that_is_wished(backup_of_place, empty_place):
+    next((backup_of_place.folder.parent / "objects").glob("*/*")).unlink()
+    said = restore(backup_of_place, "--incomplete")
+    assert said.exit_code == 1 and "its content is not in" in said.output and "Sending is paused" in said.output
+    there = sum((empty_place.data_dir / folder).exists() and sum(path.is_file() for path in (
+        empty_place.data_dir / folder).rglob("*")) for folder in ("documents", "spool"))
+    assert there == 2 and len(execute_query("clients").data) == 2
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_a_damaged_document_does_not_keep_the_others_away(place, fresh_database, embedded_server, tmp_path, encrypted):
+    public, secret = backups.new_key()
+    made = backups.make(tmp_path / "backups", recipient=public if encrypted else None)
+    content = min((tmp_path / "backups" / "objects").glob("*/*"))
+    content.write_bytes(content.read_bytes()[:-1] + b"x")
+    elsewhere = replace(place, data_dir=tmp_path / "new", database_url=embedded_server.address(fresh_database()))
+    with point_portal_at(elsewhere):
+        put_back = backups.restore(made.folder, identity=secret)
+        assert len(put_back.problems) == 1 and "is damaged" in put_back.problems[0]
+
+
+def test_after_a_copy_that_cannot_be_restored_another_one_can(backup_of_place, empty_place, tmp_path):
+    broken = shutil.copytree(backup_of_place.folder, backup_of_place.folder.with_name("20200101T000000Z"))
+    dump, manifest = broken / "database.dump", broken / "manifest.json"
+    dump.write_bytes(dump.read_bytes()[:-100])
+    described = json.loads(manifest.read_text())
+    described["database"]["sha256"] = hashlib.sha256(dump.read_bytes()).hexdigest()
+    manifest.write_text(json.dumps(described))
+    said = restore(replace(backup_of_place, folder=broken))
+    assert said.exit_code == 1 and "pg_restore" in said.output
+    said = restore(backup_of_place)
+    assert said.exit_code == 0, said.output
+    assert len(execute_query("clients").data) == 2
 
 
 def test_an_encrypted_backup_shows_nothing_without_its_key(place, tmp_path):
@@ -131,3 +251,14 @@ def test_old_backups_go_and_the_first_of_each_month_stays(place, tmp_path):
 def test_settings_say_where_backups_lie():
     settings = config.load_settings({"FLASK_ENV": "testing", "BACKUP_RECIPIENT": backups.new_key()[0]})
     assert settings.backup_keep_days == 14 and settings.backup_dir.name == "backups"
+
+
+def test_what_waits_for_drive_comes_back_too(place, empty_place, tmp_path):
+    """Its content lies on this machine until Drive has it."""
+    with point_portal_at(place):
+        accept("fourth.pdf", "BK01")
+        waiting = execute_query("documents", filters={"state": "waiting"}).data[0]["document_id"]
+        execute_query("documents", "update", data={"store": "drive"}, filters={"document_id_eq": waiting})
+        made = backups.make(tmp_path / "backups")
+    assert restore(made).exit_code == 0
+    assert b"".join(batch_file_manager.read(waiting))

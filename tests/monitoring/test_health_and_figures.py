@@ -197,6 +197,20 @@ def test_sending_is_paused_and_resumed_by_who_manages_the_queue(app):
     assert sign_in(app, "manager").submit("/monitoring/sending", {"wish": "pause"}).status_code == 403
 
 
+def test_what_a_restore_has_paused_is_shown_and_resumed_one_after_the_other(app):
+    with transaction() as tx:
+        service.hold_sending(tx)
+    boss = sign_in(app, "administrator")
+    page = boss.get("/monitoring").text
+    assert "Resume them first" in page and "Sending is paused" in page
+    boss.submit("/monitoring/sending", {"wish": "resume", "what": "reminders"})
+    page = boss.get("/monitoring").text
+    assert "reminders of each morning are paused" not in page and "Sending is paused" in page
+    boss.submit("/monitoring/sending", {"wish": "resume"})
+    assert "Sending is paused" not in boss.get("/monitoring").text
+    assert not execute_query("task_pauses").data
+
+
 def test_thresholds_are_settled_on_a_page_and_hold(app):
     boss = sign_in(app, "administrator")
     assert sign_in(app, "manager").get("/monitoring/alerts").status_code == 403

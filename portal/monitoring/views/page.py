@@ -14,21 +14,27 @@ from portal import measures
 from portal.formats import now
 from portal.jobs import service as jobs
 from portal.monitoring import charts, exposition, journal, queries
+from portal.monitoring.service import REMINDERS, SENDING
 from portal.monitoring.views.routes import TITLES, blueprint
 from portal.web import actor, flash, redirect_to, render, requires
 from task_queue import task_queue
 
-SENDING = "outbox.deliver"
 LOOK_EVERY = 3.0  # seconds
 LONGEST_STREAM = 900.0  # seconds; a browser then connects again by itself, and is asked who it is
 HISTORY = timedelta(hours=1)
+SAID = {
+    (False, True): "Sending is paused. Messages wait and nothing is lost.",
+    (False, False): "Messages go out again.",
+    (True, True): "The reminders of each morning are paused.",
+    (True, False): "The reminders are written again. What is due stands under Messages, Outbox, within moments.",
+}
 
 
 @blueprint.get("/monitoring")
 @requires("monitoring.read")
 def page() -> Response:
     """Whether the portal is well, for people; without JavaScript "Look again" reloads it."""
-    return render("monitoring/page.html", alerts=_alerts(), **_told())
+    return render("monitoring/page.html", alerts=_alerts(), sending=SENDING, reminders=REMINDERS, **_told())
 
 
 @blueprint.get("/monitoring/events")
@@ -44,11 +50,11 @@ def events() -> Response:
 @blueprint.post("/monitoring/sending")
 @requires("queue.manage")
 def sending() -> BaseResponse:
-    """Lets all messages wait, or go out again."""
-    pause = request.form.get("wish") == "pause"
+    """Lets all messages, or the reminders of each morning, wait or go on."""
+    pause, reminders = request.form.get("wish") == "pause", request.form.get("what") == "reminders"
     with transaction() as tx:
-        (jobs.pause_name if pause else jobs.resume_name)(tx, actor(), SENDING)
-    flash("Sending is paused. Messages wait and nothing is lost." if pause else "Messages go out again.")
+        (jobs.pause_name if pause else jobs.resume_name)(tx, actor(), REMINDERS if reminders else SENDING)
+    flash(SAID[reminders, pause])
     return redirect_to("monitoring.page")
 
 
@@ -65,12 +71,12 @@ def _told() -> dict[str, Any]:
     told = exposition.figures(measures.gathered())
     if told["database"]["status"] == "unhealthy":
         return {"told": told, "charts": [], "colleagues": [], "task_processes": [], "journal": journal.read(),
-                "sending_paused": False, "titles": TITLES, "at": now()}
+                "paused": [], "titles": TITLES, "at": now()}
     samples = queries.samples_since(now() - HISTORY)
     return {
         "told": told, "charts": charts.of(samples), "colleagues": queries.active_colleagues(),
         "task_processes": queries.task_processes(), "journal": journal.read(),
-        "sending_paused": SENDING in told["task_queue"].get("paused_names", []), "titles": TITLES, "at": now(),
+        "paused": told["task_queue"].get("paused_names", []), "titles": TITLES, "at": now(),
     }  # fmt: skip
 
 

@@ -25,10 +25,11 @@ def main(arguments: list[str]) -> int:
     except ConfigurationError as error:
         print(json.dumps({"problems": error.problems}))
         return 1
-    if arguments == ["--where"]:
-        print(json.dumps({"web_bind": chosen.web_bind, "data_dir": str(chosen.data_dir)}))
-        return 0
     use_settings(chosen)
+    if arguments == ["--where"]:
+        print(json.dumps({"web_bind": chosen.web_bind, "data_dir": str(chosen.data_dir),
+                          "database": default_pool().backend_name()}))
+        return 0
     services = [_database(chosen, look=look)]
     if chosen.redis_url or chosen.smtp_host or any(map(chosen.uses, ("drive", "twilio", "meta", "clerk"))):
         # Their libraries take most of a second to import, which each start without them would wait for.

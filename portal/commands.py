@@ -133,10 +133,10 @@ def backup(prune: bool) -> None:
         gone = backups.prune(current.backup_dir, days=current.backup_keep_days) if prune else []
     except (database_pool.DatabaseError, OSError) as problem:
         _stop(str(problem))
+    if made.missing:
+        click.echo(f"The contents of {made.missing} documents were not where they should be.", err=True)
     kept = "encrypted, " if made.encrypted else ""
     click.echo(f"{made.folder}: {kept}{sum(made.rows.values()):,} rows, {made.documents:,} documents.")
-    if made.missing:
-        _stop(f"The contents of {made.missing} documents were not where they should be.")
     if gone:
         click.echo(f"{len(gone)} older backups removed.")
 

@@ -27,7 +27,7 @@ LEFT_OUT = {".git", "venv", "data", "logs", "deploy", "node_modules", "__pycache
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 
-def _project_files() -> list[Path]:
+def project_files() -> list[Path]:
     """What a clone would have, and what is about to be added to it."""
     if shutil.which("git") is not None and (ROOT / ".git").exists():
         command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
@@ -45,7 +45,7 @@ class Copy:
 
     def __init__(self) -> None:
         self.folder = server_folder("start")
-        for name in _project_files():
+        for name in project_files():
             (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, self.folder / name)
         self.port = free_port()

@@ -13,7 +13,7 @@ from portal.settings.queries import setting
 Row = dict[str, Any]
 SETTING = "alerts"
 GROUP = "monitoring"
-REMEMBERED = 30.0   # seconds that thresholds are believed without asking
+REMEMBERED = 30.0   # seconds that thresholds, and a last sample that is old, are believed without asking
 RECENT = timedelta(minutes=5)
 MOST_SAMPLES = 180
 MOST_ALERTS = 200
@@ -80,3 +80,20 @@ def active_colleagues() -> list[Row]:
 def task_processes() -> list[Row]:
     """The processes that run tasks, on every machine."""
     return execute_query("task_processes", order="host, process", limit=MOST_COLLEAGUES).data
+
+
+def shown_sample_at(fresh: Fresh) -> datetime | None:
+    """When the portal last looked at itself, for every administrator's page: asked for again when what is known is
+    older than that should be, once in five minutes while all is well. None also while the database does not answer.
+    """
+    try:
+        asked_at, last = fresh.value("alerts", "last sample", _last_sample)
+        if now() - (last or asked_at) >= RECENT and (now() - asked_at).total_seconds() > REMEMBERED:
+            _, last = fresh.value("alerts", "last sample", _last_sample, anew=True)
+    except DatabaseError:
+        return None
+    return last
+
+
+def _last_sample() -> tuple[datetime, datetime | None]:
+    return now(), last_sample_at()

@@ -9,7 +9,7 @@ from cache_manager import reset_cache
 from database_pool import execute_query, transaction
 from portal import measures
 from portal.formats import now
-from portal.monitoring import counting, queries, service, tasks
+from portal.monitoring import counting, queries, rules, service, tasks
 from portal.monitoring.inputs import USUAL
 from tests.cast import email_of, sign_in, visitor
 from tests.clients.counting import questions_of
@@ -165,6 +165,32 @@ def test_every_page_of_an_administrator_shows_it_without_a_question_of_its_own(a
         patch.setattr(queries, "shown_alerts", lambda fresh: [])
         assert questions_of(browser, "/account", monkeypatch) == before
     assert "Backup is missing" not in sign_in(app, "staff").get("/account").text
+
+
+def test_where_nobody_looks_any_more_an_administrators_page_says_so(app, monkeypatch):
+    tasks.look()
+    browser = sign_in(app, "administrator")
+    assert "The schedule stands still" not in browser.get("/account").text
+    newest = queries.latest_samples()[0]["sample_id"]
+    execute_query("monitoring_samples", "delete", filters={"sample_id_neq": newest})
+    execute_query("monitoring_samples", "update", data={"sampled_at": now() - timedelta(minutes=10)},
+                  filters={"sample_id_eq": newest})
+    later = now() + timedelta(minutes=5, seconds=1)
+    for module in (queries, rules):
+        monkeypatch.setattr(module, "now", lambda: later)   # what was young enough before is not any more
+    assert not execute_query("alerts", filters={"name_eq": "schedule-late"}).data
+    assert "The schedule stands still" in browser.get("/account").text
+    assert "The schedule stands still" not in sign_in(app, "staff").get("/account").text
+    asked = questions_of(browser, "/account", monkeypatch)
+    with monkeypatch.context() as patch:
+        patch.setattr(queries, "shown_alerts", lambda fresh: [])
+        patch.setattr(queries, "shown_sample_at", lambda fresh: None)
+        assert questions_of(browser, "/account", monkeypatch) == asked
+    for module in (queries, rules):
+        monkeypatch.setattr(module, "now", lambda: later + timedelta(seconds=31))
+    execute_query("monitoring_samples", "update", data={"sampled_at": later}, filters={"sample_id_eq": newest})
+    assert "The schedule stands still" not in browser.get("/account").text
+    execute_query("monitoring_samples", "update", data={"sampled_at": now()}, filters={"sample_id_eq": newest})
 
 
 def test_the_look_is_kept_and_drawn(app):

@@ -3,9 +3,11 @@
 from flask import Blueprint, request
 
 from portal.monitoring import queries, rules
+from portal.monitoring.inputs import USUAL
 from portal.web import fresh, may
 
 blueprint = Blueprint("monitoring", __name__)
+LATE = "schedule-late"
 TITLES = {rule.name: rule.title for rule in rules.RULES}
 
 
@@ -16,6 +18,14 @@ def open_alerts() -> dict[str, object]:
     def shown() -> list[dict[str, object]]:
         if request.blueprint == blueprint.name or not may("monitoring.read"):   # its own pages show them anyhow
             return []
-        return [{**row, "title": TITLES.get(row["name"], row["name"])} for row in queries.shown_alerts(fresh())]
+        found: list[dict[str, object]] = [
+            {**row, "title": TITLES.get(row["name"], row["name"])} for row in queries.shown_alerts(fresh())]
+        return found if any(row["name"] == LATE for row in found) else [*found, *_schedule_late()]
 
     return {"open_alerts": shown}
+
+
+def _schedule_late() -> list[dict[str, object]]:
+    """The alert that nothing happens by the clock: then nobody looks, and so nobody else can tell."""
+    schedule = {"last_run": queries.shown_sample_at(fresh())}
+    return [{**alert} for alert in rules.broken({"schedule": schedule}, USUAL) if alert["name"] == LATE]

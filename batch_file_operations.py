@@ -32,7 +32,7 @@ from database_pool import (
     new_ids,
     transaction,
 )
-from infrastructure.drive_client import DriveClient
+from infrastructure.drive_client import DriveClient, count_drive_calls_by
 from infrastructure.drive_store import DriveStore
 from infrastructure.file_acceptance import LARGEST_FILE, Accepted, NothingToDo, Offer, QueueFull, describe, offers_of
 from infrastructure.file_inspection import Inspectors
@@ -56,7 +56,7 @@ from task_queue import PermanentFailure, TemporaryFailure, current_task, enqueue
 
 __all__ = [
     "ACCEPTED_AT_ONCE", "LARGEST_FILE", "Accepted", "BatchFileManager", "ContentMissing", "LocalStore", "NothingToDo",
-    "QueueFull", "SpooledFile", "StoreError", "batch_file_manager", "document_place",
+    "QueueFull", "SpooledFile", "StoreError", "batch_file_manager", "count_drive_calls_by", "document_place",
     "download_multiple_policy_files", "put_back", "upload_multiple_policy_files",
 ]  # fmt: skip
 

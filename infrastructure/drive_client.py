@@ -51,6 +51,18 @@ FULL = {
     "activeItemCreationLimitExceeded": "Google Drive takes no further items from this account for the moment.",
 }
 AN_HOUR = 3600.0
+SERVED, BUSY, REFUSED = "accepted", "retry", "permanent"   # what came of a call, as for every provider
+
+
+_count: Callable[..., None] | None = None
+
+
+def count_drive_calls_by(count: Callable[..., None]) -> None:
+    """Each call of Drive is told to `count(outcome, since=)` from now on: one of a few words, and what
+    time.perf_counter() said before it.
+    """
+    global _count  # noqa: PLW0603 - one process, one place that counts
+    _count = count
 
 
 class KeyTaken(StoreError):
@@ -171,12 +183,17 @@ class DriveClient:
         """The answer of `call`, given a connection, tried again with growing pauses while Drive is merely busy."""
         for attempt in range(1, attempts + 1):
             self._pace(kind)
+            began = time.perf_counter()
             try:
                 with self._connection() as http:
                     self.figures["calls"] += 1
-                    return call(http)
+                    began = time.perf_counter()   # who waited for a connection did not wait for Drive
+                    answer = call(http)
+                _answered(SERVED, began)
+                return answer
             except (HttpError, OSError, HTTPException, httplib2.HttpLib2Error, TransportError, RefreshError) as error:
                 problem = sorted_out(error)
+                _answered(_outcome(problem), began)
                 if isinstance(error, HttpError) and _reason(error) in RATE:
                     self.figures["rate_limited"] += 1
             pause = min(FIRST_PAUSE * 2 ** (attempt - 1), LONGEST_PAUSE) * (0.5 + random.random())
@@ -284,6 +301,18 @@ def sorted_out(error: Exception) -> StoreError:
     if status in (404, 410):
         return ContentMissing("Google Drive has no such file or folder (any more).")
     return StoreRefuses(f"Google Drive refuses ({status} {reason}). Check what the service account may do there.")
+
+
+def _answered(outcome: str, began: float) -> None:
+    if _count is not None:
+        _count(outcome, since=began)
+
+
+def _outcome(problem: StoreError) -> str:
+    """That a file is not there, or is there already, is an answer like any other."""
+    if isinstance(problem, StoreBusy):
+        return BUSY
+    return REFUSED if isinstance(problem, StoreRefuses) else SERVED
 
 
 def _reason(error: HttpError) -> str:

@@ -1,9 +1,11 @@
 """What is asked of Clerk: the keys of its tokens, and who somebody is that no event has told of yet."""
 
+import time
 from typing import Any
 
 from config import settings
 from database_pool import Conflict, Duplicate, transaction
+from portal import measures
 from portal.audit import THE_PORTAL
 from portal.gateways import http
 from portal.staff import clerk, clerk_keys
@@ -66,10 +68,14 @@ schedule("staff.look_after_clerk", every=6 * 3600)
 
 
 def _ask(url: str, headers: dict[str, str]) -> http.Answer:
+    began = time.perf_counter()
     try:
         answer = http.ask("GET", url, headers={**NAMED, **headers})
     except (http.NotReached, http.OutcomeUnknown) as error:
+        measures.provider_answered("clerk", "retry", since=began)
         raise TemporaryFailure("Clerk does not answer.") from error
+    refused = "permanent" if answer.status in (401, 403) else "retry"
+    measures.provider_answered("clerk", "accepted" if answer.status in (200, 404) else refused, since=began)
     if answer.status in (401, 403):
         raise PermanentFailure("Clerk refuses CLERK_SECRET_KEY. Compare it with the instance's secret key.")
     if answer.status not in (200, 404):

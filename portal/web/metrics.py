@@ -1,16 +1,19 @@
-"""Counts and times every request, by route, and notes the slow ones in the log."""
+"""Counts and times every request, by route, and notes the slow ones in the log; and counts the calls of Drive."""
 
+import functools
 import time
 
 from flask import Flask, Response, g, request
 
-from portal.measures import ANSWERED
+import batch_file_operations
+from portal.measures import ANSWERED, provider_answered
 
 SLOW = 1.0  # seconds, from which a request gets a line of its own in the log
 
 
 def connect(app: Flask) -> None:
     """Counts every request. Event streams last as long as somebody looks and are left out."""
+    batch_file_operations.count_drive_calls_by(functools.partial(provider_answered, "drive"))
     app.before_request(_begin)
 
     @app.after_request

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from infrastructure.drive_store import KnownFolder
-from infrastructure.stores import KeyUnusable, Place, StoreBusy, StoreRefuses, Transfer
+from infrastructure.stores import ContentMissing, KeyUnusable, Place, StoreBusy, StoreRefuses, Transfer
 from tests.files.conftest import Folders, drive_store
 from tests.servers.drive import MY_DRIVE
 
@@ -68,6 +68,20 @@ def test_a_fault_neither_loses_nor_doubles(drive, content_of, fault, data):
     put_until_there(drive_store(drive), content_of(data))
     assert [file["md5Checksum"] for file in drive.files()] == [hashlib.md5(data).hexdigest()]
     assert sorted(folder["name"] for folder in drive.folders()) == ["Kavita", "Rohan Mehta RM01"]
+
+
+def test_each_call_is_counted_with_what_came_of_it(drive, content_of, monkeypatch):
+    store, told = drive_store(drive), []
+    monkeypatch.setattr("infrastructure.drive_client._count", lambda outcome, since: told.append(outcome))
+    drive.fail("status", status=503, path="generateIds")
+    key = put_until_there(store, content_of(SMALL))
+    assert told.count("retry") == 1 and set(told) == {"retry", "accepted"}
+    with pytest.raises(ContentMissing):
+        b"".join(store.read("nowhere"))
+    drive.fail("status", status=403, reason="insufficientFilePermissions", path=key)
+    with pytest.raises(StoreRefuses):
+        b"".join(store.read(key))
+    assert told[-1] == "permanent" and set(told[:-1]) == {"retry", "accepted"}
 
 
 def test_a_silent_server_is_given_up_and_asked_again(drive, content_of, monkeypatch):

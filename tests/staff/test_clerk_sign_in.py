@@ -1,5 +1,6 @@
 """Signing in through Clerk: a token opens one session of ours, and the portal's own passwords open none."""
 
+import contextlib
 import datetime
 import json
 import re
@@ -8,12 +9,12 @@ import pytest
 
 import app_multiuser
 from database_pool import execute_query, transaction
-from portal import formats
+from portal import formats, measures
 from portal.gateways import http
 from portal.staff import sessions
-from portal.staff.tasks import fetch_clerk_keys
+from portal.staff.tasks import fetch_clerk_keys, fetch_clerk_user
 from portal.staff.views import clerk_page
-from task_queue import TemporaryFailure, task_queue
+from task_queue import PermanentFailure, TemporaryFailure, task_queue
 from tests import clerk
 from tests.cast import PASSWORD, email_of, found, make_cast, visitor
 from tests.conftest import point_portal_at, portal_settings
@@ -242,6 +243,22 @@ def test_whom_no_event_has_told_of_is_asked_for_at_clerk(app, monkeypatch):
     assert asked == [("GET", "https://api.clerk.com/v1/users/user_jaya", "Bearer sk_test_1")]
     assert "administrator has to let you in" in hand_in(browser, clerk.token(user="user_jaya", session="sess_j")).text
     assert mode(hand_in(browser, clerk.token(user="user_nobody", session="s"), rounds="15")) == "refused"
+
+
+@pytest.mark.parametrize(("answer", "outcome"), [(200, "accepted"), (404, "accepted"), (401, "permanent"),
+                                                 (500, "retry"), (None, "retry")])  # fmt: skip
+def test_a_call_of_clerk_is_counted_with_what_came_of_it(app, monkeypatch, answer, outcome):
+    def answers(method, url, **_given):
+        if answer is None:
+            raise http.NotReached("TimeoutError")
+        return http.Answer(answer, {}, b"{}")
+
+    told = []
+    monkeypatch.setattr(http, "ask", answers)
+    monkeypatch.setattr(measures, "provider_answered", lambda *words, since: told.append(words))
+    with contextlib.suppress(TemporaryFailure, PermanentFailure):
+        fetch_clerk_user("user_nobody")
+    assert told == [("clerk", outcome)]
 
 
 def test_a_required_second_step_is_asked_of_clerk(app, asha, monkeypatch):

@@ -12,10 +12,11 @@ from portal import measures
 from portal.formats import now
 from portal.monitoring import exposition, health, queries, rules, service
 from portal.staff.queries import colleagues
-from task_queue import PermanentFailure, schedule, task
+from task_queue import TemporaryFailure, schedule, task
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LONGEST = 6 * 3600.0   # seconds
+AGAIN = 1200.0   # seconds until a backup that failed is tried again
 
 
 @task("backups.make", attempts=3, limit=1)
@@ -25,8 +26,8 @@ def make() -> dict[str, Any] | None:
         return None   # Supabase keeps backups of its own
     done = subprocess.run([sys.executable, "-m", "flask", "--app", "app_multiuser", "backup", "--prune"], cwd=ROOT,
                           capture_output=True, text=True, timeout=LONGEST, check=False)
-    if done.returncode != 0:
-        raise PermanentFailure(f"The backup failed: {done.stderr.strip()[-300:]}")
+    if done.returncode != 0:   # a full disk and a database that is away pass, mostly
+        raise TemporaryFailure(f"The backup failed: {done.stderr.strip()[-300:]}", retry_after=AGAIN)
     return {"said": done.stdout.strip()[-300:]}
 
 

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import shutil
+import subprocess
 from dataclasses import replace
 from datetime import timedelta
 
@@ -226,6 +227,22 @@ def test_a_document_that_is_gone_is_told_and_the_rest_is_kept(place, tmp_path):
         assert backups.make(tmp_path).missing == 1
     finally:
         hidden.rename(path)
+
+
+def test_a_backup_that_fails_is_tried_again_and_is_a_dead_letter_in_the_end(place, monkeypatch):
+    """What was in its way, a full disk or a database that is away, mostly passes."""
+    failed = subprocess.CompletedProcess([], 1, stdout="", stderr="No space left on device")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: failed)
+    with transaction() as tx:
+        task_id = task_queue.enqueue(tx, "backups.make")
+    for attempt in (1, 2, 3):
+        run_due_tasks()
+        row = execute_query("tasks", filters={"task_id_eq": task_id}).data[0]
+        assert row["attempts"] == attempt and "No space left" in row["last_error"]
+        assert row["state"] == ("queued" if attempt < 3 else "dead")
+        if attempt < 3:
+            assert row["run_at"] > now() + timedelta(minutes=10)
+            execute_query("tasks", "update", data={"run_at": now()}, filters={"task_id_eq": task_id})
 
 
 def test_old_backups_go_and_the_first_of_each_month_stays(place, tmp_path):

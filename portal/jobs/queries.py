@@ -59,6 +59,12 @@ def failed_of(batch_id: str) -> list[Row]:
     return execute_query("tasks", columns=_TASK, filters=filters, order="task_id", limit=MOST_FAILED_SHOWN).data
 
 
+def messages_of(batch_id: str) -> list[Row]:
+    """How many messages of a job are in each `state`: `messages`."""
+    return execute_query("batch_messages", columns="state, messages", filters={"batch_id_eq": batch_id},
+                         order="state", limit=20).data
+
+
 def running_jobs_of(user_id: int) -> int:
     """How many jobs of a colleague are at work."""
     filters = {"owner_id_eq": user_id, "state_in": ["queued", "running"]}

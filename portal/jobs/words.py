@@ -14,6 +14,11 @@ STATES: Mapping[str, tuple[str, str]] = {
     "stopped": ("Stopped", "bad"),
     "done": ("Done", "ok"),
 }
+# What became of a job's messages, from the best on.
+MESSAGES: Mapping[str, str] = {
+    "read": "Read", "delivered": "Delivered", "sent": "Sent", "waiting": "On the way", "failed": "Failed",
+    "suppressed": "Held back", "expired": "Too late", "cancelled": "Cancelled", "kept": "Kept, not sent",
+}  # fmt: skip
 STEPS = (100, 75, 50, 25, 0)
 
 

@@ -7,8 +7,11 @@ import threading
 import pytest
 
 import task_queue
-from database_pool import execute_query
+from database_pool import execute_query, transaction
+from portal.audit import THE_PORTAL
 from portal.jobs import queries
+from portal.outbox import service
+from portal.outbox.service import NewMessage
 
 
 def state(batch_id):
@@ -25,6 +28,24 @@ def test_a_job_does_each_record_once_and_says_so(start, clerk, tried):
     page = clerk.get(f"/jobs/{batch_id}").text
     assert tried.ran == {"1": 1, "2": 1, "3": 1}
     assert "The job is done. 3 succeeded, 0 failed." in page and 'hx-trigger="every 1s"' not in page.split("<main")[1]
+
+
+def test_a_job_shows_what_became_of_its_messages(start, clerk):
+    batch_id = start("1")
+    task_queue.run_due_tasks()
+    assert "Its messages" not in clerk.get(f"/jobs/{batch_id}").text
+    with transaction() as tx:
+        ids = service.queue_messages(tx, THE_PORTAL, [
+            NewMessage(channel="email", purpose="service", to="a@example.in", key=f"job:{number}", subject="A",
+                       text="A", batch_id=batch_id) for number in range(4)])  # fmt: skip
+    for message_id, became in zip(ids, ("accepted", "failed", "failed", "delivered"), strict=True):
+        execute_query("messages", "update", data={"state": became}, filters={"message_id_eq": message_id})
+    page = clerk.get(f"/jobs/{batch_id}").text
+    for became, number in (("waiting", 1), ("failed", 2), ("delivered", 1)):
+        link = f"/messages/log?batch_id={batch_id}&amp;state={became}"
+        assert f'<a href="{link}">{number}</a>' in page
+        log = clerk.get(link.replace("&amp;", "&")).text
+        assert f"{number} {'message' if number == 1 else 'messages'} match" in log
 
 
 def test_htmx_gets_the_progress_alone(start, clerk):

@@ -67,6 +67,7 @@ def _told(job: Row) -> dict[str, Any]:
     return {
         "job": job,
         "failed": queries.failed_of(job["batch_id"]) if job["failed"] else [],
+        "became": {row["state"]: row["messages"] for row in queries.messages_of(job["batch_id"])},
         "finished": job["state"] in queries.FINISHED,
         "percent": words.percent_of(job),
         "announced": words.announcement(job),

@@ -15,7 +15,6 @@ import hashlib
 import secrets
 import shutil
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -64,7 +63,6 @@ Row = dict[str, Any]
 MOST_FILES = 500  # in one batch
 ATTEMPTS = 8
 LEASE = 30.0  # seconds that a dead process keeps a file; a living one renews it
-TOLD_EVERY = 1.0  # seconds between two looks at the row while a file is sent
 ACCEPTED_AT_ONCE = 3  # uploads that a process writes down at the same time: a page waits for no more of them than that
 LEFT_BEHIND = 24 * 3600.0  # seconds after which a spooled file that no row names was left by a crash
 
@@ -448,7 +446,7 @@ class BatchFileManager:
         content = Content(
             spool_path, work["size"], work["md5"], work["sha256"], work["media_type"], work["document_id"]
         )
-        store.put(key, place, content, self._transfer(work))
+        store.put(key, place, content, _rows.transfer(work))
         if work["replaces_id"] is None:
             _rows.finish(work, key)
         else:
@@ -459,31 +457,6 @@ class BatchFileManager:
         self._figures["stored"] += 1
         self._figures["bytes_stored"] += work["size"]
         return {"document_id": work["document_id"], "store": store.name}
-
-    def _transfer(self, work: Row) -> Transfer:
-        mine = {"claim_eq": work["claim"]}
-        looked = [time.monotonic(), 0.0]
-
-        def sent(total: int) -> None:
-            if total < work["size"] and time.monotonic() - looked[1] > TOLD_EVERY:
-                looked[1] = time.monotonic()
-                _rows.change(work["file_id"], {"sent_bytes": total}, mine)
-
-        def stopped() -> bool:
-            if time.monotonic() - looked[0] < TOLD_EVERY:
-                return False
-            looked[0] = time.monotonic()
-            now = _rows.work(work["file_id"])
-            if now is None or now["claim"] != work["claim"]:
-                raise Conflict("another worker has this file by now")
-            return now["cancelled_at"] is not None
-
-        return Transfer(
-            work["session_address"],
-            sent=sent,
-            stopped=stopped,
-            remember=lambda address: _rows.change(work["file_id"], {"session_address": address}, mine),
-        )
 
     def _end(self, work: Row, state: str, sentence: str) -> Row:
         """Ends an upload of which nothing is kept."""

@@ -1,6 +1,7 @@
 """What the database says about batches, their files, and the folders of a store."""
 
 import datetime
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -8,10 +9,11 @@ from infrastructure.changes import Transaction
 from infrastructure.drive_store import KnownFolder
 from infrastructure.errors import Conflict
 from infrastructure.file_acceptance import Named, Offer, same_record
-from infrastructure.stores import StoreBusy
+from infrastructure.stores import StoreBusy, Transfer
 
 Row = dict[str, Any]
 OPEN = ["queued", "working"]
+TOLD_EVERY = 1.0  # seconds between two looks at the row while a file is sent
 SHOWN = "file_id, document_id, client_id, file_name, size, state, sent_bytes, error"
 
 
@@ -53,6 +55,32 @@ class FileRows:
             "claim_file", {"of_file": file_id, "new_claim": claim, "proposed_key": key_at_hand}, read_only=True
         )
         return rows[0] if rows else None
+
+    def transfer(self, work: Row) -> Transfer:
+        """The upload of the claimed file, which tells the row how far it is and ends when the batch is cancelled."""
+        mine = {"claim_eq": work["claim"]}
+        looked = [time.monotonic(), 0.0]
+
+        def sent(total: int) -> None:
+            if total < work["size"] and time.monotonic() - looked[1] > TOLD_EVERY:
+                looked[1] = time.monotonic()
+                self.change(work["file_id"], {"sent_bytes": total}, mine)
+
+        def stopped() -> bool:
+            if time.monotonic() - looked[0] < TOLD_EVERY:
+                return False
+            looked[0] = time.monotonic()
+            now = self.work(work["file_id"])
+            if now is None or now["claim"] != work["claim"]:
+                raise Conflict("another worker has this file by now")
+            return now["cancelled_at"] is not None
+
+        return Transfer(
+            work["session_address"],
+            sent=sent,
+            stopped=stopped,
+            remember=lambda address: self.change(work["file_id"], {"session_address": address}, mine),
+        )
 
     def finish(self, work: Row, key: str) -> None:
         """The claimed file lies in its store under `key`. Raises Conflict where another worker has it by now."""

@@ -34,7 +34,7 @@ from database_pool import (
 from infrastructure.drive_client import DriveClient, count_drive_calls_by
 from infrastructure.drive_store import DriveStore
 from infrastructure.file_acceptance import LARGEST_FILE, Accepted, NothingToDo, Offer, QueueFull, describe, offers_of
-from infrastructure.file_inspection import Inspectors
+from infrastructure.file_inspection import UNREADABLE, Findings, Inspectors, OutOfTime
 from infrastructure.file_places import archive_place, document_place
 from infrastructure.file_rows import OPEN, FileRows, FolderRows
 from infrastructure.local_store import LocalStore, put_back
@@ -437,7 +437,7 @@ class BatchFileManager:
     def _bring(self, work: Row) -> Row:
         spool_path = self.spool / str(work["spool_name"])
         if work["pages"] is None:
-            findings = self._inspectors.inspect(spool_path, work["media_type"])
+            findings = self._findings(spool_path, work["media_type"])
             if findings.refusal:
                 return self._end(work, "refused", findings.refusal)
             work |= {"pages": findings.pages or 0, "media_type": findings.media_type}
@@ -457,6 +457,15 @@ class BatchFileManager:
         self._figures["stored"] += 1
         self._figures["bytes_stored"] += work["size"]
         return {"document_id": work["document_id"], "store": store.name}
+
+    def _findings(self, path: Path, media_type: str) -> Findings:
+        """What is in a file. What takes too long is tried again: the machine may be busy. The last attempt decides."""
+        try:
+            return self._inspectors.inspect(path, media_type)
+        except OutOfTime:
+            if not _is_last_attempt():
+                raise
+            return Findings(media_type, refusal=UNREADABLE)
 
     def _end(self, work: Row, state: str, sentence: str) -> Row:
         """Ends an upload of which nothing is kept."""
@@ -486,9 +495,8 @@ class BatchFileManager:
 
     def _note_failure(self, work: Row, problem: StoreError) -> Exception:
         """Writes down what went wrong, and answers what the task queue shall do about it."""
-        running = current_task()
         temporary = isinstance(problem, StoreBusy)
-        last = not temporary or (running is not None and running.attempt >= ATTEMPTS)
+        last = not temporary or _is_last_attempt()
         changes: Row = {"error": str(problem), "state": "failed" if last else "queued"}
         if last:
             changes["finished_at"] = _now()
@@ -550,6 +558,11 @@ def _archive(tx: Transaction, work: Row) -> None:
         returning=False,
     )
     _ask_for(tx, "archive", batch, [file_id])
+
+
+def _is_last_attempt() -> bool:
+    running = current_task()
+    return running is not None and running.attempt >= ATTEMPTS
 
 
 def _now() -> datetime.datetime:

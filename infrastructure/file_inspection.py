@@ -24,7 +24,7 @@ import pikepdf
 import pypdfium2
 from PIL import Image
 
-from infrastructure.stores import StoreError
+from infrastructure.stores import StoreBusy, StoreError
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
@@ -50,6 +50,7 @@ YIELDS_BY = 10  # nice level: on a busy machine an inspector still has a tenth o
 PICTURE_WIDTH = 1000  # points
 ACTIVE = re.compile(rb"/(JS|JavaScript|Launch|EmbeddedFiles|EF)\b")
 PROGRAMS = re.compile(r"vbaproject|activex/|\.(exe|dll|js|vbs|cmd|bat|ps1|jar)$", re.IGNORECASE)
+UNREADABLE = "This file cannot be read within the limits of memory and time. Print it to a new PDF and upload that."
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,14 @@ class Findings:
 
 class Refusal(StoreError):
     """The file may not be kept; the text says why and what to do."""
+
+
+class OutOfTime(StoreBusy):
+    """The file was not read in time: it asks for too much, or the machine is busy."""
+
+
+class _Died(Exception):
+    """An inspector ended before it answered."""
 
 
 def sniffed(head: bytes, file_name: str) -> str:
@@ -213,41 +222,45 @@ class Inspectors:
         self._process = os.getpid()
 
     def inspect(self, path: Path, media_type: str) -> Findings:
-        """The findings about a file; what cannot be read within its limits is refused."""
+        """The findings about a file; one that inspectors die of is refused. Raises OutOfTime and StoreBusy."""
         if os.name == "nt":  # no limits there, and one office's own machine
             return inspect(path, media_type)
         try:
             return Findings(**self._ask({"path": str(path), "media_type": media_type}))
-        except (OSError, ValueError):  # it died of the file, or took too long
-            return Findings(
-                media_type,
-                refusal="This file cannot be read within the limits of memory and time. Print it to a new PDF and "
-                "upload that.",
-            )
+        except _Died:
+            return Findings(media_type, refusal=UNREADABLE)
 
     def paint(self, path: Path, page: int) -> bytes:
-        """A page of a PDF as a JPEG picture. Raises Refusal."""
+        """A page of a PDF as a JPEG picture. Raises Refusal, OutOfTime and StoreBusy."""
         if os.name == "nt":
             return painted(path, page)
         try:
             answer = self._ask({"path": str(path), "page": page})
-        except (OSError, ValueError):
-            raise Refusal("The page cannot be painted within the limits of memory and time.") from None
+        except _Died:
+            raise Refusal("The page cannot be painted within the limits of memory.") from None
         if answer.get("refusal"):
             raise Refusal(answer["refusal"])
         return base64.b64decode(answer["picture"])
 
     def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
+        """What an inspector answers. One that had waited may have been killed long before, for want of memory: the file
+        is to blame only when a fresh one dies of it too.
+        """
         with self._free:
-            inspector = self._take()
             try:
-                answer = inspector.ask(question)
-            except BaseException:
-                inspector.end()  # its answer would go to whoever asks next
-                raise
-            with self._lock:
-                self._idle.append(inspector)
-            return answer
+                return self._answer_of(self._take(), question)
+            except _Died:
+                return self._answer_of(_fresh_inspector(), question)
+
+    def _answer_of(self, inspector: "_Inspector", question: dict[str, Any]) -> dict[str, Any]:
+        try:
+            answer = inspector.ask(question)
+        except BaseException:
+            inspector.end()  # its answer would go to whoever asks next
+            raise
+        with self._lock:
+            self._idle.append(inspector)
+        return answer
 
     def close(self) -> None:
         """Ends the processes; the next file starts new ones."""
@@ -262,38 +275,62 @@ class Inspectors:
                 self._idle, self._process = [], os.getpid()
             if self._idle:
                 return self._idle.pop()
+        return _fresh_inspector()
+
+
+def _fresh_inspector() -> "_Inspector":
+    """One that has begun. Raises StoreBusy where the machine has no room for it, which is no file's fault."""
+    try:
         return _Inspector()
+    except OSError as problem:
+        raise StoreBusy("This machine is too busy to look into files at the moment.") from problem
 
 
 class _Inspector:
-    """One process, spoken to over a socket: it ends by itself when we do."""
+    """One process, spoken to over a socket: it ends by itself when we do, and not by Ctrl-C, which a task outlives."""
 
     def __init__(self) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self._child = subprocess.Popen(
-                [sys.executable, "-m", __name__, str(theirs.fileno())],
-                cwd=ROOT,
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                env={"PATH": os.defpath, "PYTHONDONTWRITEBYTECODE": "1"},
-            )
-        with contextlib.suppress(OSError):  # where it died at once: whoever asks it is told
-            os.setpriority(os.PRIO_PROCESS, self._child.pid, YIELDS_BY)  # pages come first
-        ours.settimeout(LONGEST)
-        self._socket, self._lines = ours, ours.makefile("r", encoding="utf-8")
+        """Raises OSError."""
+        self._socket, theirs = socket.socketpair()
+        self._socket.settimeout(LONGEST)
+        self._lines = self._socket.makefile("r", encoding="utf-8")
+        self._child: subprocess.Popen[bytes] | None = None
+        try:
+            with theirs:
+                self._child = subprocess.Popen(
+                    [sys.executable, "-m", __name__, str(theirs.fileno())],
+                    cwd=ROOT,
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    env={"PATH": os.defpath, "PYTHONDONTWRITEBYTECODE": "1"},
+                    start_new_session=True,
+                )
+            with contextlib.suppress(OSError):  # where it died at once: it does not greet
+                os.setpriority(os.PRIO_PROCESS, self._child.pid, YIELDS_BY)  # pages come first
+            if not self._lines.readline():
+                raise ChildProcessError("an inspector ended before it began")
+        except BaseException:
+            self.end()
+            raise
 
     def ask(self, question: dict[str, Any]) -> dict[str, Any]:
-        self._socket.sendall(json.dumps(question).encode() + b"\n")
-        answer: dict[str, Any] = json.loads(self._lines.readline())
+        """Its answer. Raises OutOfTime and _Died."""
+        try:
+            self._socket.sendall(json.dumps(question).encode() + b"\n")
+            answer: dict[str, Any] = json.loads(self._lines.readline())
+        except TimeoutError as problem:
+            raise OutOfTime(f"This file was not read within {LONGEST:.0f} seconds.") from problem
+        except (OSError, ValueError) as problem:
+            raise _Died from problem
         return answer
 
     def end(self) -> None:
-        with contextlib.suppress(OSError):
-            self._child.kill()
         self._lines.close()
         self._socket.close()
-        self._child.wait()
+        if self._child is not None:
+            with contextlib.suppress(OSError):
+                self._child.kill()
+            self._child.wait()
 
 
 def _serve(descriptor: int) -> None:
@@ -301,6 +338,7 @@ def _serve(descriptor: int) -> None:
     _limit_ourselves()
     os.set_blocking(descriptor, True)  # gevent's sockets do not block, and a pause would look like the end
     with socket.socket(fileno=descriptor) as asked, asked.makefile("r", encoding="utf-8") as lines:
+        asked.sendall(b"{}\n")  # the greeting
         for line in lines:
             asked.sendall(json.dumps(_answer(json.loads(line))).encode() + b"\n")
 
@@ -323,7 +361,6 @@ def _limit_ourselves() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.nice(10)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 import io
 import itertools
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -18,6 +20,9 @@ import batch_file_operations
 from batch_file_operations import BatchFileManager, NothingToDo, QueueFull, upload_multiple_policy_files
 from config import Settings
 from database_pool import call_function, execute_query, transaction
+from infrastructure import file_inspection
+from infrastructure.file_inspection import Inspectors
+from infrastructure.stores import StoreBusy
 from task_queue import run_due_tasks
 
 ROOT = Path(__file__).parents[2]
@@ -359,6 +364,84 @@ print({{greenlet.value.refusal for greenlet in asked}})
 """
     out = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
     assert out.stdout.strip() == "{''}"
+
+
+@pytest.fixture
+def inspectors():
+    """One at a time."""
+    made = Inspectors(1)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def paper(tmp_path):
+    """A good PDF on the disk."""
+    path = tmp_path / "paper.pdf"
+    path.write_bytes(pdf())
+    return path
+
+
+def test_an_inspector_that_was_killed_while_it_waited_costs_no_file(inspectors, paper):
+    assert inspectors.inspect(paper, "application/pdf").refusal == ""
+    child = inspectors._idle[0]._child
+    child.kill()
+    child.wait()
+    findings = inspectors.inspect(paper, "application/pdf")
+    assert (findings.pages, findings.refusal) == (1, "")
+
+
+def test_an_inspector_gives_way_once_and_outlives_a_ctrl_c(inspectors, paper):
+    inspectors.inspect(paper, "application/pdf")
+    child = inspectors._idle[0]._child.pid
+    assert os.getpriority(os.PRIO_PROCESS, child) == 10
+    assert os.getpgid(child) == child != os.getpgrp()
+
+
+def test_a_file_that_each_inspector_dies_of_is_refused(inspectors, paper, monkeypatch):
+    died = []
+
+    def die(inspector, question):
+        inspector._child.kill()
+        inspector._child.wait()
+        died.append(inspector._child.pid)
+        return ask(inspector, question)
+
+    ask = file_inspection._Inspector.ask
+    monkeypatch.setattr(file_inspection._Inspector, "ask", die)
+    assert inspectors.inspect(paper, "application/pdf").refusal == file_inspection.UNREADABLE
+    assert len(set(died)) == 2
+
+
+@pytest.mark.parametrize("program", ["/nowhere/python", "/bin/false"])
+def test_a_machine_without_room_for_an_inspector_costs_no_file(inspectors, paper, monkeypatch, program):
+    monkeypatch.setattr(sys, "executable", program)
+    with pytest.raises(StoreBusy):
+        inspectors.inspect(paper, "application/pdf")
+    monkeypatch.undo()
+    assert inspectors.inspect(paper, "application/pdf").refusal == ""
+
+
+def take_too_long(path, media_type):
+    raise file_inspection.OutOfTime("not read within")
+
+
+def test_a_file_that_takes_too_long_is_tried_again_and_refused_at_the_end(client, inspectors, paper, monkeypatch):
+    inspectors.inspect(paper, "application/pdf")
+    slow = inspectors._idle[0]
+    slow._socket.settimeout(0.1)
+    slow._child.send_signal(signal.SIGSTOP)
+    monkeypatch.setattr(batch_file_operations.batch_file_manager, "_inspectors", inspectors)
+    batch = upload_multiple_policy_files([{"file": pdf(), "client_id": client}])
+    run_due_tasks()
+    [row] = rows_of(batch)
+    assert row["state"] == "queued" and "not read within" in row["error"]
+    monkeypatch.setattr(inspectors, "inspect", take_too_long)
+    last = {"attempts": batch_file_operations.ATTEMPTS - 1, "run_at": "2026-01-01T00:00:00Z"}
+    execute_query("tasks", "update", data=last, filters={"batch_id_eq": batch, "state_eq": "queued"})
+    run_due_tasks()
+    [row] = rows_of(batch)
+    assert (row["state"], row["error"]) == ("refused", file_inspection.UNREADABLE)
 
 
 def run_apart(code: str, database: Settings) -> subprocess.CompletedProcess[str]:

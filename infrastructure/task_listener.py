@@ -15,7 +15,8 @@ from infrastructure.postgres_backend import connect_once
 
 logger = logging.getLogger("task_queue")
 LOCK_SPACE = 4711  # first number of the lock; the second is the worker's. The SQL function rescue_tasks looks for it.
-LONGEST_PAUSE = 5.0  # seconds between attempts to connect
+LONGEST_PAUSE = 0.5  # seconds between attempts to connect; rescue_tasks waits 2 for whoever lost its session
+RAN_LONG = 5.0  # seconds after which a session that is lost counts as the first one
 LOOK_AROUND = 0.5  # seconds after which the thread looks whether it shall stop
 
 
@@ -58,10 +59,11 @@ class TaskListener:
             try:
                 self._listen(self._worker)
             except (psycopg.Error, OSError) as error:
-                logger.warning("the queue's session was lost: %s", type(error).__name__)
+                if pause < LONGEST_PAUSE:  # not twice a second for as long as the database is away
+                    logger.warning("the queue's session was lost: %s", type(error).__name__)
             finally:
                 self.connected.clear()
-            pause = 0.1 if time.monotonic() - began > LONGEST_PAUSE else min(LONGEST_PAUSE, pause * 2)
+            pause = 0.1 if time.monotonic() - began > RAN_LONG else min(LONGEST_PAUSE, pause * 2)
             if not self._stopping:
                 time.sleep(pause)
 

@@ -29,10 +29,17 @@ RUNNING = "select count(*) from tasks where state = 'running'"
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """A PostgreSQL that keeps what it acknowledged, and the portal's schema on it."""
+def server() -> Iterator[PostgresServer]:
+    """A PostgreSQL that keeps what it acknowledged."""
     server = PostgresServer(durable=True)
     server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="module")
+def settings(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """The portal's schema on that server."""
     server.create_database("portal")
     folder = tmp_path_factory.mktemp("data")
     given = portal_settings(folder, DATABASE_URL=server.address("portal"))
@@ -41,7 +48,6 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         with psycopg.connect(server.address("portal"), autocommit=True) as sql:
             make_records(sql, 0)
         yield given
-    server.remove()
 
 
 @pytest.fixture
@@ -123,6 +129,32 @@ def test_what_a_dead_process_held_is_taken_over_within_seconds_not_at_the_end_of
     check_each_happened_once(sql, 2)
     print(f"taken over after {took:.1f} s")
     assert took < 30  # half a lease: timing decides nothing else
+
+
+def test_who_runs_a_task_keeps_it_when_the_database_is_away_for_seconds(server, settings, sql):
+    make_records(sql, 0)
+    sql.execute("truncate task_workers")
+    workers = [Worker(settings, mode) for mode in ("threads", "gevent", "threads")]
+    at_work = "select distinct worker_id from tasks where state = 'running' order by 1"
+    try:
+        wait_until(lambda: count(sql, "select count(*) from task_workers where busy = 0") == 3, "nobody waits")
+        with transaction() as tx:
+            task_queue.enqueue_many(tx, "tests.note_run", [{"record_id": n, "seconds": 16} for n in range(12)])
+        wait_until(lambda: count(sql, "select count(*) from test_ledger") == 12, "not all began")
+        before = sql.execute(at_work).fetchall()
+        server.stop()
+        time.sleep(7)
+        server.start()
+        with psycopg.connect(settings.database_url or "", autocommit=True) as again:
+            time.sleep(3)
+            assert again.execute(at_work).fetchall() == before
+            wait_until(lambda: count(again, OPEN) == 0, "tasks are left over")
+            assert count(again, "select count(*) from test_ledger") == 12, "some ran twice"
+            assert count(again, "select count(*) from tasks where result = '{\"slept\": 16}' and rescues = 0") == 12
+    finally:
+        for worker in workers:
+            worker.kill()
+    assert len(before) == 3
 
 
 def test_a_worker_asked_to_stop_ends_what_runs_and_hands_back_the_rest(settings, sql):

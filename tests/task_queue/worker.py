@@ -16,9 +16,9 @@ import time
 
 import database_pool
 import task_queue
-from tests.task_queue.effects import work
+from tests.task_queue.effects import note_run, work
 
-__all__ = ["main", "tick", "work"]
+__all__ = ["main", "note_run", "tick", "work"]
 
 
 @task_queue.task("tests.tick")

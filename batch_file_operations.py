@@ -39,7 +39,7 @@ from infrastructure.file_places import archive_place, document_place
 from infrastructure.file_rows import OPEN, FileRows, FolderRows
 from infrastructure.local_store import LocalStore, put_back
 from infrastructure.native_threads import begun, elsewhere
-from infrastructure.spool import SpooledFile, copied, make_durable, remove_older, written_at_once
+from infrastructure.spool import SpooledFile, copied, kept_if_uncertain, make_durable, remove_older, written_at_once
 from infrastructure.stores import (
     Content,
     ContentMissing,
@@ -130,6 +130,7 @@ class BatchFileManager:
             _rows.notice_repetitions(offers)
             good = [offer for offer in offers if not offer.refusal]
             make_durable(self.spool, [offer.file for offer in good])
+            open_files.enter_context(kept_if_uncertain([offer.file for offer in good]))
             try:
                 self._write(batch, is_new, offers, uploaded_by, source, also)
             except Duplicate:  # somebody else uploaded the same, or began the same batch, at this very moment

@@ -323,20 +323,22 @@ class DatabasePool:
         self._apply(collected)
         return Result(change.rows, len(change.rows))
 
-    def _call(self, name: str, given: dict[str, Any], repeatable: bool) -> Any:
+    def _call(self, name: str, given: dict[str, Any], repeatable: bool, *, writes: bool = False) -> Any:
         function = self.catalogue().functions.get(name) or self._known(lambda catalogue: catalogue.function(name))
         catalogue = self.catalogue()
-        return self._attempt(lambda backend, deadline: backend.call(function, given, catalogue, deadline), repeatable)
+        return self._attempt(
+            lambda backend, deadline: backend.call(function, given, catalogue, deadline), repeatable, writes=writes)
 
     def _apply(self, collected: Transaction) -> None:
         if not collected.changes:
             return
         if (shortcut := collected.shortcut()) is not None:
             function, parameters = shortcut
-            collected.fill_in_alone(self._call(function, parameters, True))
+            collected.fill_in_alone(self._call(function, parameters, True, writes=True))
             return
         text, key = collected.as_json(), collected.key
-        collected.fill_in(self._attempt(lambda backend, deadline: backend.apply(text, key, deadline), True))
+        collected.fill_in(
+            self._attempt(lambda backend, deadline: backend.apply(text, key, deadline), True, writes=True))
 
     def _known(self, check: Callable[[Catalogue], Answer]) -> Answer:
         """Checks names against the catalogue, and once more against a fresh one: a migration may have come since."""
@@ -349,10 +351,10 @@ class DatabasePool:
             return check(self.catalogue())
 
     def _attempt(
-        self, ask: Callable[[Backend, float], Answer], repeatable: bool, may_lag: bool = False
+        self, ask: Callable[[Backend, float], Answer], repeatable: bool, may_lag: bool = False, *, writes: bool = False
     ) -> Answer:
         """Asks up to three times under one deadline, waiting outside the pool, and only where a repetition does no
-        harm.
+        harm. What `writes` may have happened once an attempt broke off: then no later one says that it did not.
         """
         self._enter_process()
         began, pause = time.monotonic(), BACKOFF
@@ -364,15 +366,20 @@ class DatabasePool:
                 if not isinstance(error, Aborted):
                     self._replica_rests_until = time.monotonic() + REPLICA_REST
                 logger.warning("the read replica did not answer, the primary is asked: %s", type(error).__name__)
+        uncertain: OutcomeUnknown | None = None
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return ask(self._primary(), deadline)
-            except (Unavailable, Aborted, OutcomeUnknown) as error:
+            except (Unavailable, Aborted, OutcomeUnknown, PoolExhausted, TookTooLong) as error:
                 wait = pause * (0.5 + random.random())
-                harmless = repeatable or not isinstance(error, OutcomeUnknown)
+                again = repeatable if isinstance(error, OutcomeUnknown) else isinstance(error, Unavailable | Aborted)
                 away = isinstance(error, Unavailable) and time.monotonic() - began > UNREACHABLE_AFTER
-                if attempt == ATTEMPTS or not harmless or away or time.monotonic() + wait > deadline:
-                    raise
+                if attempt == ATTEMPTS or not again or away or time.monotonic() + wait > deadline:
+                    if uncertain is None:
+                        raise
+                    raise uncertain from error
+                if writes and isinstance(error, OutcomeUnknown):
+                    uncertain = error
                 logger.warning("database attempt %d of %d: %s", attempt, ATTEMPTS, type(error).__name__)
             time.sleep(wait)
             pause *= 2

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from infrastructure.errors import OutcomeUnknown
 from infrastructure.native_threads import each_elsewhere, elsewhere
 from infrastructure.stores import BLOCK
 
@@ -153,6 +154,20 @@ def make_durable(folder: Path, files: Iterable[SpooledFile]) -> None:
     each_elsewhere(SpooledFile.make_durable, files)
     if os.name != "nt":  # Windows opens no folders, and keeps its names in order by itself
         elsewhere(partial(_sync_folder, folder))
+
+
+@contextlib.contextmanager
+def kept_if_uncertain(files: Iterable[SpooledFile]) -> Iterator[None]:
+    """Keeps the files where nobody knows whether rows name them: the answer was lost, or whoever waited for it was
+    stopped. What no row names is removed later.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if isinstance(error, OutcomeUnknown) or not isinstance(error, Exception):
+            for file in files:
+                file.keep()
+        raise
 
 
 def _sync_folder(folder: Path) -> None:

@@ -70,6 +70,18 @@ def test_a_write_whose_answer_is_lost_is_done_once_and_answered(line, pool, time
     assert len(pool.execute_query("clients").data) == 1
 
 
+@pytest.mark.slow
+def test_a_write_whose_answer_is_lost_stays_uncertain_when_nobody_is_reached_afterwards(way, line, pool):
+    # Twice: head and body of a request over HTTP may come one after the other.
+    line.faults.extend([LOSE_ANSWER] * 2 + [BUSY if way[1].supabase_url else b"not now"] * 1000)
+    with pytest.raises(OutcomeUnknown), pool.transaction() as tx:
+        tx.insert("clients", {"client_id": "LO03", "name": "Written once"})
+    with pytest.raises(Unavailable):
+        pool.execute_query("clients", "insert", data={"client_id": "LO04", "name": "Never sent"})
+    line.faults.clear()
+    assert [row["client_id"] for row in pool.execute_query("clients").data] == ["LO03"]
+
+
 def test_a_change_whose_answer_is_lost_counts_once(line, pool):
     pool.execute_query("clients", "insert", data={"client_id": "LO02", "name": "x"})
     line.faults.append(LOSE_ANSWER)

@@ -10,6 +10,7 @@ import threading
 import zipfile
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pikepdf
 import pytest
@@ -19,11 +20,13 @@ from werkzeug.datastructures import FileStorage
 import batch_file_operations
 from batch_file_operations import BatchFileManager, NothingToDo, QueueFull, upload_multiple_policy_files
 from config import Settings
-from database_pool import call_function, execute_query, transaction
+from database_pool import Conflict, OutcomeUnknown, call_function, execute_query, transaction
 from infrastructure import file_inspection
 from infrastructure.file_inspection import Inspectors
 from infrastructure.stores import StoreBusy
 from task_queue import run_due_tasks
+from tests.conftest import point_portal_at, portal_settings
+from tests.servers.faulty_line import LOSE_ANSWER, FaultyLine
 
 ROOT = Path(__file__).parents[2]
 NUMBERS = itertools.count(1)
@@ -364,6 +367,35 @@ print({{greenlet.value.refusal for greenlet in asked}})
 """
     out = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
     assert out.stdout.strip() == "{''}"
+
+
+@pytest.mark.slow
+def test_a_file_whose_rows_may_be_there_is_kept(client, database, embedded_server):
+    line, name = FaultyLine(embedded_server.port), urlsplit(database.database_url).path
+    over_the_line = portal_settings(database.data_dir, DATABASE_URL=f"postgresql://postgres@127.0.0.1:{line.port}{name}")
+    data, manager = pdf(), batch_file_operations.batch_file_manager
+
+    def lose(tx, documents):
+        line.faults.extend([LOSE_ANSWER] + [b"not now"] * 1000)
+
+    with point_portal_at(over_the_line), pytest.raises(OutcomeUnknown):
+        manager.accept([{"file": data, "client_id": client, "file_name": "uncertain.pdf"}], also=lose)
+    line.close()
+    run_due_tasks()
+    [row] = execute_query("batch_files", filters={"file_name_eq": "uncertain.pdf"}).data
+    assert row["state"] == "done"
+    assert stored_bytes(row["document_id"]) == data
+
+
+def test_a_file_whose_rows_are_refused_is_not_kept(client, manager):
+    before = sorted(manager.spool.iterdir())
+
+    def refuse(tx, documents):
+        tx.update("documents", {"title": "x"}, filters={"document_id_eq": 0}, expect=1)
+
+    with pytest.raises(Conflict):
+        manager.accept([{"file": pdf(), "client_id": client}], also=refuse)
+    assert sorted(manager.spool.iterdir()) == before
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ from infrastructure.drive_store import DriveStore
 from infrastructure.file_acceptance import LARGEST_FILE, Accepted, NothingToDo, Offer, QueueFull, describe, offers_of
 from infrastructure.file_inspection import UNREADABLE, Findings, Inspectors, OutOfTime
 from infrastructure.file_places import archive_place, document_place
-from infrastructure.file_rows import OPEN, FileRows, FolderRows
+from infrastructure.file_rows import OPEN, TO_DO, FileRows, FolderRows
 from infrastructure.local_store import LocalStore, put_back
 from infrastructure.native_threads import begun, elsewhere
 from infrastructure.spool import SpooledFile, copied, kept_if_uncertain, make_durable, remove_older, written_at_once
@@ -51,7 +51,7 @@ from infrastructure.stores import (
     StoreError,
     Transfer,
 )
-from task_queue import PermanentFailure, TemporaryFailure, current_task, enqueue_many, pace, schedule, task
+from task_queue import PermanentFailure, TemporaryFailure, current_task, drop_dead, enqueue_many, pace, schedule, task
 
 __all__ = [
     "ACCEPTED_AT_ONCE", "LARGEST_FILE", "Accepted", "BatchFileManager", "ContentMissing", "LocalStore", "NothingToDo",
@@ -185,7 +185,7 @@ class BatchFileManager:
                 expect=len(ids),
                 filters={"file_id_in": ids, "state_eq": "failed"},
             )
-            _ask_for(tx, batch["direction"], batch_id, ids)
+            _ask_for(tx, batch["direction"], batch_id, ids, again=True)
         return len(ids)
 
     def read(self, document_id: int, start: int = 0, end: int | None = None) -> Iterator[bytes]:
@@ -285,7 +285,7 @@ class BatchFileManager:
     def bring_to_store(self, file_id: int) -> Row:
         """The task of one file: inspects it, stores it, writes down where. Raises what the task queue understands."""
         work = _rows.claim(file_id, secrets.token_hex(8), self._key_at_hand())
-        if work is None or work["state"] not in OPEN:
+        if work is None or work["state"] not in TO_DO:
             return {"state": work["state"] if work else "gone"}
         if work["cancelled_at"] is not None:
             return self._end(work, "cancelled", "The batch was cancelled.")
@@ -302,7 +302,7 @@ class BatchFileManager:
     def bring_from_store(self, file_id: int) -> Row:
         """The task of one file of a download: a checked copy in DATA_DIR/downloads/<batch>/<document id>."""
         work = _rows.work(file_id)
-        if work is None or work["state"] not in OPEN:
+        if work is None or work["state"] not in TO_DO:
             return {"state": work["state"] if work else "gone"}
         if work["cancelled_at"] is not None:
             return self._finish(work, "cancelled")
@@ -323,7 +323,7 @@ class BatchFileManager:
     def bring_to_archive(self, file_id: int) -> Row:
         """The task of one replaced document: moves its content to the archive's folders."""
         work = _rows.work(file_id)
-        if work is None or work["state"] not in OPEN:
+        if work is None or work["state"] not in TO_DO:
             return {"state": work["state"] if work else "gone"}
         try:
             key = self.store(work["store"]).archive(work["store_key"], archive_place(work))
@@ -331,7 +331,8 @@ class BatchFileManager:
             raise self._note_failure(work, problem) from problem
         with transaction() as tx:
             tx.update("documents", {"store_key": key}, filters={"document_id_eq": work["document_id"]}, expect=1)
-            tx.update("batch_files", {"state": "done", "finished_at": _now()}, filters={"file_id_eq": file_id})
+            done = {"state": "done", "error": None, "finished_at": _now()}
+            tx.update("batch_files", done, filters={"file_id_eq": file_id})
         return {"store_key": key}
 
     def put_into_archive(self, document_id: int) -> str:
@@ -499,9 +500,8 @@ class BatchFileManager:
         temporary = isinstance(problem, StoreBusy)
         last = not temporary or _is_last_attempt()
         changes: Row = {"error": str(problem), "state": "failed" if last else "queued"}
-        if last:
-            changes["finished_at"] = _now()
-            self._figures["failed"] += 1
+        changes["finished_at"] = _now() if last else None
+        self._figures["failed"] += last
         if isinstance(problem, KeyUnusable):
             changes |= {"reserved_key": None, "session_address": None}
         with contextlib.suppress(Conflict):  # whoever has the file by now writes its state
@@ -527,9 +527,11 @@ class BatchFileManager:
         return DriveStore(client, current.root_folder_id, FolderRows(execute_query, call_function))
 
 
-def _ask_for(tx: Transaction, direction: str, batch: str, file_ids: Sequence[int]) -> None:
+def _ask_for(tx: Transaction, direction: str, batch: str, file_ids: Sequence[int], *, again: bool = False) -> None:
     payloads = [{"file_id": file_id} for file_id in file_ids]
     keys = [f"file:{file_id}" for file_id in file_ids]
+    if again:
+        drop_dead(tx, keys)
     if direction == "upload":
         enqueue_many(tx, "files.upload", payloads, batch_id=batch, unique_keys=keys)
     elif direction == "download":
@@ -643,7 +645,7 @@ def sweep_files() -> Row:
     with transaction() as tx:
         for row in stranded:
             tx.update("batch_files", {"state": "queued"}, filters={"file_id_eq": row["file_id"], "state_in": OPEN})
-            _ask_for(tx, row["direction"], row["batch_id"], [row["file_id"]])
+            _ask_for(tx, row["direction"], row["batch_id"], [row["file_id"]], again=True)
     named = execute_query("documents", columns="spool_name", filters={"spool_name_not_is": None}).data
     waiting = [row["spool_name"] for row in named]
     folders = (batch_file_manager.spool, settings().data_dir / "downloads", settings().data_dir / "previews")

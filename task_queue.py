@@ -43,9 +43,9 @@ from infrastructure.task_workers import WorkerProcess, run_due
 
 __all__ = [
     "HIGH", "LOW", "MEDIUM", "EndsWith", "Gathering", "PermanentFailure", "Postpone", "RunningTask", "TaskQueue",
-    "TemporaryFailure", "Turn", "come_near", "current_task", "enqueue", "enqueue_many", "known_names", "knows",
-    "name_requests_by", "pace", "run_due_tasks", "schedule", "send_email_async", "send_whatsapp_async", "take_turn",
-    "task", "task_queue",
+    "TemporaryFailure", "Turn", "come_near", "current_task", "drop_dead", "enqueue", "enqueue_many", "known_names",
+    "knows", "name_requests_by", "pace", "run_due_tasks", "schedule", "send_email_async", "send_whatsapp_async",
+    "take_turn", "task", "task_queue",
 ]  # fmt: skip
 
 SEND_WHATSAPP, SEND_EMAIL = "outbox.send_whatsapp", "outbox.send_email"
@@ -164,6 +164,11 @@ def enqueue_many(
         tx.insert("tasks", rows, returning=False)
         tx.when_settled(_wake)
     return ids
+
+
+def drop_dead(tx: Transaction, unique_keys: Sequence[str]) -> None:
+    """Dead letters with these keys are none any more: what they are about is asked for anew."""
+    tx.update("tasks", {"state": "cancelled"}, filters={"unique_key_in": list(unique_keys), "state_eq": "dead"})
 
 
 def current_task() -> RunningTask | None:

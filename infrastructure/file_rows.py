@@ -13,6 +13,7 @@ from infrastructure.stores import StoreBusy, Transfer
 
 Row = dict[str, Any]
 OPEN = ["queued", "working"]
+TO_DO = [*OPEN, "failed"]  # for a task: a file that failed has one only when somebody asked for it again
 TOLD_EVERY = 1.0  # seconds between two looks at the row while a file is sent
 SHOWN = "file_id, document_id, client_id, file_name, size, state, sent_bytes, error"
 
@@ -115,8 +116,8 @@ class FileRows:
         return found
 
     def change(self, file_id: int, changes: Row, guard: Row) -> None:
-        """Changes an open file. Raises Conflict where the guard does not hold: another worker has the file by now."""
-        filters = {"file_id_eq": file_id, "state_in": OPEN, **guard}
+        """Changes a file that is to do. Raises Conflict where the guard does not hold: another worker has it by now."""
+        filters = {"file_id_eq": file_id, "state_in": TO_DO, **guard}
         if not self._query("batch_files", "update", data=changes, filters=filters).data:
             raise Conflict("another worker has this file by now")
 

@@ -282,6 +282,71 @@ def test_a_file_that_failed_is_tried_again_and_then_stored(client):
     assert stored_bytes(failed["document_id"]) == data
 
 
+@pytest.fixture
+def failed(client):
+    """A file whose content was changed on the disk: its row, where it lies, and what it held."""
+    data = pdf()
+    [row] = rows_of(upload_multiple_policy_files([{"file": data, "client_id": client}]))
+    spooled = batch_file_operations.batch_file_manager.spool / document_of(row)["spool_name"]
+    spooled.write_bytes(data + b"a fault of the disk")
+    run_due_tasks()
+    assert file_of(row["file_id"])["state"] == "failed"
+    yield row, spooled, data
+    call_function("settle_dead_tasks", {"wish": "drop", "wanted": '{"all": true}', "doer": "{}"})
+
+
+def file_of(file_id: int) -> Row:
+    return execute_query("batch_files", filters={"file_id_eq": file_id}).data[0]
+
+
+def resend_dead_letters() -> int:
+    settled: int = call_function("settle_dead_tasks", {"wish": "resend", "wanted": '{"all": true}', "doer": "{}"})
+    return settled
+
+
+def test_sending_the_dead_letter_of_a_file_again_stores_it(failed):
+    row, spooled, data = failed
+    spooled.write_bytes(data)
+    assert resend_dead_letters() == 1
+    run_due_tasks()
+    assert (file_of(row["file_id"])["state"], file_of(row["file_id"])["error"]) == ("done", None)
+    assert stored_bytes(row["document_id"]) == data
+
+
+def test_trying_a_file_again_leaves_no_dead_letter_of_it(failed):
+    row, spooled, data = failed
+    resend_dead_letters()
+    run_due_tasks()
+    file = file_of(row["file_id"])
+    assert file["state"] == "failed" and "changed on this machine's disk" in file["error"] and file["finished_at"]
+    assert len(execute_query("dead_letters").data) == 1
+    spooled.write_bytes(data)
+    assert batch_file_operations.batch_file_manager.retry_failed(file["batch_id"]) == 1
+    assert execute_query("dead_letters").data == []
+    run_due_tasks()
+    assert document_of(row)["state"] == "stored"
+
+
+@pytest.mark.parametrize("direction", ["archive", "download"])
+def test_sending_the_dead_letter_of_an_archive_or_a_download_again_repeats_it(client, database, direction):
+    [old] = rows_of(upload_multiple_policy_files([{"file": pdf(), "client_id": client}]))
+    run_due_tasks()
+    stored = database.data_dir / "documents" / document_of(old)["store_key"]
+    hidden = stored.rename(stored.with_name("hidden"))
+    if direction == "archive":
+        upload_multiple_policy_files([{"file": pdf(), "client_id": client, "replaces_id": old["document_id"]}])
+    else:
+        batch_file_operations.download_multiple_policy_files([old["document_id"]])
+    run_due_tasks()
+    filters = {"document_id_eq": old["document_id"], "state_eq": "failed"}
+    [file] = execute_query("batch_files", filters=filters).data
+    hidden.rename(stored)
+    assert resend_dead_letters() == 1
+    run_due_tasks()
+    assert (file_of(file["file_id"])["state"], file_of(file["file_id"])["error"]) == ("done", None)
+    assert document_of(old)["store_key"].startswith("Archive/") == (direction == "archive")
+
+
 def test_a_replaced_document_is_archived_after_the_new_one_is_safe(client):
     old = rows_of(upload_multiple_policy_files([{"file": pdf(), "client_id": client, "file_name": "old.pdf"}]))[0]
     run_due_tasks()

@@ -646,11 +646,12 @@ def sweep_files() -> Row:
         for row in stranded:
             tx.update("batch_files", {"state": "queued"}, filters={"file_id_eq": row["file_id"], "state_in": OPEN})
             _ask_for(tx, row["direction"], row["batch_id"], [row["file_id"]], again=True)
+    ended = call_function("end_deleted_files", {"most": MOST_FILES}, read_only=True)
     named = execute_query("documents", columns="spool_name", filters={"spool_name_not_is": None}).data
     waiting = [row["spool_name"] for row in named]
     folders = (batch_file_manager.spool, settings().data_dir / "downloads", settings().data_dir / "previews")
     removed = elsewhere(lambda: sum(remove_older(folder, LEFT_BEHIND, waiting) for folder in folders))
-    return {"asked_again": len(stranded), "removed": removed}
+    return {"asked_again": len(stranded), "ended": ended, "removed": removed}
 
 
 schedule("files.sweep", every=600)

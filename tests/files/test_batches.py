@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import zipfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -345,6 +346,28 @@ def test_sending_the_dead_letter_of_an_archive_or_a_download_again_repeats_it(cl
     run_due_tasks()
     assert (file_of(file["file_id"])["state"], file_of(file["file_id"])["error"]) == ("done", None)
     assert document_of(old)["store_key"].startswith("Archive/") == (direction == "archive")
+
+
+def test_a_document_that_failed_and_was_deleted_is_gone_after_30_days(failed):
+    row, spooled, _ = failed
+    entry = {"entry_eq": f"document:{row['document_id']}"}
+
+    def deleted_for(days: int) -> None:
+        moment = datetime.now(UTC) - timedelta(days=days)
+        execute_query(
+            "documents", "update", data={"deleted_at": moment}, filters={"document_id_eq": row["document_id"]}
+        )
+        os.utime(spooled, (moment.timestamp(), moment.timestamp()))
+        batch_file_operations.sweep_files()
+
+    deleted_for(days=29)
+    assert spooled.exists() and execute_query("trash_list", filters=entry).data
+    deleted_for(days=31)
+    assert not spooled.exists() and execute_query("trash_list", filters=entry).data == []
+    assert (document_of(row)["state"], file_of(row["file_id"])["state"]) == ("refused", "cancelled")
+    resend_dead_letters()
+    run_due_tasks()
+    assert document_of(row)["state"] == "refused"
 
 
 def test_a_replaced_document_is_archived_after_the_new_one_is_safe(client):

@@ -199,6 +199,7 @@ def _account_for(tx: Transaction, actor: Actor, person: ClerkUser, administrator
     if is_first and account["role"] != "administrator":
         tx.update("users", {"role": "administrator"}, expect=1,
                             filters={"user_id_eq": account["user_id"], "version_eq": account["version"]})
+        tokens.revoke_all(tx, account["user_id"])
     audit.record(tx, actor, "joined with Clerk", "user", account["user_id"])
     return account
 

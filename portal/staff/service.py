@@ -183,13 +183,16 @@ def invite(
 
 
 def change_colleague(tx: Transaction, actor: Actor, before: Row, change: Colleague) -> None:
-    """Saves name, phone and role. A new role begins with a new sign-in. Raises Refused for one's own role."""
+    """Saves name, phone and role. A new role begins with a new sign-in, and with new API tokens: what a program was
+    given under one role is not widened by another. Raises Refused for one's own role.
+    """
     changes = change.model_dump(exclude={"version"})
     if change.role != before["role"]:
         if before["user_id"] == actor.user_id:
             raise Refused("You cannot change your own role. Another administrator can.", field="role")
         _keep_an_administrator(tx, actor, before)
         sessions.end_all(tx, before["user_id"])
+        tokens.revoke_all(tx, before["user_id"])
     tx.update("users", changes, filters={"user_id_eq": before["user_id"], "version_eq": change.version}, expect=1)
     audit.record(tx, actor, "changed", "user", before["user_id"], before=before, after=changes)
 

@@ -1,10 +1,12 @@
 """Who may do what through the API: the role, narrowed by the token; no field that is not offered; no foreign record."""
 
+import dataclasses
 import datetime
 import re
 
 import pytest
 
+import config
 from database_pool import execute_query, transaction
 from portal.formats import now
 from portal.staff import service
@@ -124,6 +126,33 @@ def test_a_token_ends_with_its_day_and_with_its_colleague(app, program, administ
     version = administrator("GET", f"/users/{user_id}").headers["ETag"]
     assert administrator("POST", f"/users/{user_id}/enable", If_Match=version).json["is_active"]
     assert send("GET", "/me").status_code == 401   # what was ended does not come back
+
+
+def test_a_token_ends_with_the_role_it_was_made_under(program, administrator):
+    send, user_id = program("staff", "everything"), make_cast()["staff"]
+    for role in ("manager", "staff"):
+        told = administrator("GET", f"/users/{user_id}")
+        changed = {"name": told.json["name"], "role": role}
+        assert administrator("PUT", f"/users/{user_id}", changed, If_Match=told.headers["ETag"]).status_code == 200
+        assert send("GET", "/me").status_code == 401
+    send = program("staff")
+    told = administrator("GET", f"/users/{user_id}")
+    same = {"name": "Charu N. Nair", "role": "staff"}
+    assert administrator("PUT", f"/users/{user_id}", same, If_Match=told.headers["ETag"]).status_code == 200
+    assert send("GET", "/me").status_code == 200
+
+
+def test_a_token_opens_nothing_without_the_second_step_that_the_office_demands(program, database):
+    send, user_id = program("manager"), make_cast()["manager"]
+    before = config.use_settings(dataclasses.replace(database, require_two_step="everybody"))
+    try:
+        refused = send("GET", "/me")
+        assert refused.status_code == 403 and "two-step" in refused.json["detail"]
+        execute_query("two_step", "insert", data={"user_id": user_id, "secret": "sealed", "confirmed_at": now()})
+        assert send("GET", "/me").status_code == 200
+    finally:
+        config.use_settings(before)
+        execute_query("two_step", "delete", filters={"user_id": user_id})
 
 
 @pytest.mark.parametrize("header", ["Bearer ", "Bearer ipt_x", "Bearer x", "bearer ipt_" + "y" * 400, "Basic YTpi"])

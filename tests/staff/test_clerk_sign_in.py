@@ -1,6 +1,7 @@
 """Signing in through Clerk: a token opens one session of ours, and the portal's own passwords open none."""
 
 import contextlib
+import dataclasses
 import datetime
 import json
 import re
@@ -8,10 +9,13 @@ import re
 import pytest
 
 import app_multiuser
+import config
 from database_pool import execute_query, transaction
 from portal import formats, measures
+from portal.audit import Actor
 from portal.gateways import http
-from portal.staff import sessions
+from portal.staff import sessions, tokens
+from portal.staff.inputs import TokenInput
 from portal.staff.tasks import fetch_clerk_keys, fetch_clerk_user
 from portal.staff.views import clerk_page
 from task_queue import PermanentFailure, TemporaryFailure, task_queue
@@ -218,6 +222,19 @@ def test_an_address_alone_is_not_the_account_of_before(app, asha, known):
     assert "Signs in through Clerk." in browser.get(f"/users/{before['user_id']}").text
     trail = execute_query("audit", filters={"record_type": "user", "record_id": str(before["user_id"])}).data
     assert {"invited through Clerk", "signed in"} <= {row["action"] for row in trail}
+
+
+def test_who_becomes_administrator_by_address_makes_new_api_tokens(app, known, monkeypatch):
+    made = execute_query("users", "insert", data={"email": "kavita@example.in", "name": "Kavita Rao", "role": "staff"})
+    with transaction() as tx:
+        wanted = TokenInput(name="Of before", scopes=["everything"], days=30)
+        token = tokens.make(tx, Actor(made.data[0]["user_id"]), wanted)
+    chosen = dataclasses.replace(config.settings(), admin_emails=("kavita@example.in",))
+    monkeypatch.setattr(config, "_current", chosen)
+    assert tokens.find(token) is not None
+    known("kavita")
+    assert user_of("kavita@example.in")["role"] == "administrator"
+    assert tokens.find(token) is None
 
 
 def test_an_address_that_clerk_has_not_confirmed_opens_no_account(app, known):

@@ -46,7 +46,8 @@ def show_user(asked: Asked, user_id: int) -> Response:
 
 
 @operation(Operation(
-    "change_user", "PUT", ONE, "staff.manage", "Saves name, phone and role; a new role needs a new sign-in", TAG, USER,
+    "change_user", "PUT", ONE, "staff.manage",
+    "Saves name, phone and role; a new role needs a new sign-in and new tokens", TAG, USER,
     guarded=True, body=lambda: of_form(Colleague, without=("version",))))  # fmt: skip
 def change_user(asked: Asked, user_id: int) -> Response:
     before = _user(user_id)

@@ -30,13 +30,11 @@ def load_user(token: str) -> web.StaffMember | None:
                 seen.write(tx, used)
         except DatabaseError:   # the page matters more than the minute; a later click notes it
             logger.warning("sessions not noted as used", exc_info=True)
-    by_clerk = web.signs_in_by_clerk()
     return web.StaffMember(
         user_id=row["user_id"], name=row["name"], email=row["email"], role=row["role"], theme=row["theme"],
         density=row["density"], permissions=service.permissions_of(row["role"]),
-        must_change_password=row["must_change_password"] and not by_clerk, session_key=row["token_hash"],
-        shortcuts=row["shortcuts"],
-        must_set_up_two_step=not (row["two_step"] or by_clerk) and two_step.is_required(row["role"]))
+        must_change_password=_must_change_password(row), session_key=row["token_hash"], shortcuts=row["shortcuts"],
+        must_set_up_two_step=_must_set_up_two_step(row))
 
 
 def load_program(token: str) -> web.StaffMember | None:
@@ -53,7 +51,8 @@ def load_program(token: str) -> web.StaffMember | None:
     return web.StaffMember(
         user_id=row["user_id"], name=row["name"], email=row["email"], role=row["role"], theme=row["theme"],
         density=row["density"], permissions=tokens.narrowed(service.permissions_of(row["role"]), row["scopes"]),
-        must_change_password=row["must_change_password"] and not web.signs_in_by_clerk(), token_id=row["token_id"])
+        must_change_password=_must_change_password(row), token_id=row["token_id"],
+        must_set_up_two_step=_must_set_up_two_step(row))
 
 
 @blueprint.get("/login")
@@ -173,6 +172,16 @@ def _is_of_this_way(row: dict[str, Any]) -> bool:
         return False
     return not by_clerk or not clerk_page.says_signed_out(
         request.cookies, config.settings().clerk_publishable_key or "")
+
+
+def _must_change_password(row: dict[str, Any]) -> bool:
+    """Whether this colleague has a one-time password yet. With Clerk nobody has a password here."""
+    return bool(row["must_change_password"]) and not web.signs_in_by_clerk()
+
+
+def _must_set_up_two_step(row: dict[str, Any]) -> bool:
+    """Whether the office demands a second step that this colleague has not set up. With Clerk, Clerk asks for it."""
+    return not (row["two_step"] or web.signs_in_by_clerk()) and two_step.is_required(row["role"])
 
 
 def _needs_code(user_id: int) -> bool:

@@ -93,3 +93,7 @@ class TokenInput(Input):
     @classmethod
     def _number(cls, days: object) -> object:
         return int(days) if isinstance(days, str) and days in ("30", "90", "365") else days
+
+
+class TokenWithPassword(TokenInput, PasswordOnly):
+    """The same while people sign in by password."""

@@ -122,7 +122,8 @@ def check_own_password(user_id: int, password: str, *, field: str) -> Row:
 
 
 def change_own_password(tx: Transaction, actor: Actor, change: PasswordChange, *, session_key: str) -> None:
-    """Sets a new password and ends all other sessions. Raises Refused for a wrong old one or a poor new one.
+    """Sets a new password, ends all other sessions and the API tokens. Raises Refused for a wrong old one or a poor new
+    one.
 
     The end of `tx` raises Conflict when somebody reset the password meanwhile.
     """
@@ -135,6 +136,7 @@ def change_own_password(tx: Transaction, actor: Actor, change: PasswordChange, *
     tx.update("users", {"password_hash": passwords.hashed(change.new_password), "must_change_password": False},
                 filters={"user_id_eq": user["user_id"], "version_eq": user["version"]}, expect=1)
     sessions.end_all(tx, user["user_id"], but=session_key)
+    tokens.revoke_all(tx, user["user_id"])
     tx.delete("sign_in_brakes", filters={"subject_eq": f"password:{user['user_id']}"})
     audit.record(tx, actor, "changed own password", "user", user["user_id"])
 
@@ -157,8 +159,9 @@ def choose_theme(tx: Transaction, actor: Actor, theme: str) -> None:
 
 
 def end_own_other_sessions(tx: Transaction, actor: Actor, *, session_key: str) -> None:
-    """Signs the colleague out everywhere but here."""
+    """Signs the colleague out everywhere but here, programs included."""
     sessions.end_all(tx, actor.user_id or 0, but=session_key)
+    tokens.revoke_all(tx, actor.user_id or 0)
     audit.record(tx, actor, "ended own other sessions", "user", actor.user_id or "")
 
 

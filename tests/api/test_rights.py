@@ -11,7 +11,9 @@ from database_pool import execute_query, transaction
 from portal.formats import now
 from portal.staff import service
 from tests.api.conftest import Program
-from tests.cast import CAST, make_cast, sign_in
+from tests.cast import CAST, PASSWORD, make_cast, sign_in
+
+ACCOUNTING = {"name": "Accounting", "scopes": "clients:read", "days": "30"}
 
 
 def operations(app):
@@ -80,7 +82,7 @@ def test_no_scope_gives_more_than_the_role(program):
 
 def test_a_token_is_shown_once_stored_hashed_and_revoked(app):
     browser = sign_in(app, "staff")
-    page = browser.submit("/account/tokens", {"name": "Accounting", "scopes": "clients:read", "days": "30"}).text
+    page = browser.submit("/account/tokens", {**ACCOUNTING, "password": PASSWORD}).text
     token = page.split("ipt_")[1].split("<")[0]
     send = Program(app, f"ipt_{token}")
     assert send("GET", "/clients").status_code == 200
@@ -100,9 +102,44 @@ def test_a_token_is_shown_once_stored_hashed_and_revoked(app):
     {"name": "", "scopes": "clients:read"}, {"name": "x"}, {"name": "x", "scopes": "root"},
     {"name": "x", "scopes": "clients:read", "days": "9999"}])
 def test_a_token_without_name_scope_or_end_is_refused(app, typed):
-    answer = sign_in(app, "staff").submit("/account/tokens", typed)
+    answer = sign_in(app, "staff").submit("/account/tokens", {**typed, "password": PASSWORD})
     assert answer.status_code == 422
     assert "There is a problem" in answer.text
+
+
+@pytest.mark.parametrize("password", ["", "not the password"])
+def test_a_token_takes_the_password_and_what_was_chosen_survives_a_wrong_one(app, password):
+    answer = sign_in(app, "staff").submit("/account/tokens", {**ACCOUNTING, "name": "Borrowed", "password": password})
+    assert answer.status_code == 422
+    assert 'id="f-password-error"' in answer.text
+    assert 'value="Borrowed"' in answer.text
+    assert 'value="clients:read" checked' in answer.text
+    assert 'value="30" checked' in answer.text
+    assert execute_query("api_tokens", filters={"name_eq": "Borrowed"}).data == []
+
+
+@pytest.mark.parametrize(("path", "typed"), [
+    ("/account/sessions/end-others", {}),
+    ("/account/password", {"current_password": PASSWORD, "new_password": "seven yellow autos waiting",
+                           "new_password_again": "seven yellow autos waiting"}),
+])
+def test_who_signs_out_elsewhere_or_changes_the_password_ends_the_programs_too(app, program, path, typed):
+    send, browser, others = program("accounts"), sign_in(app, "accounts"), program("staff")
+    before = execute_query("users", filters={"user_id": make_cast()["accounts"]}).data[0]["password_hash"]
+    assert send("GET", "/me").status_code == 200
+    answer = browser.submit(path, typed, follow_redirects=True)
+    assert "API tokens are revoked too" in answer.text
+    assert send("GET", "/me").status_code == 401
+    assert others("GET", "/me").status_code == 200
+    assert browser.get("/account").status_code == 200
+    execute_query("users", "update", data={"password_hash": before}, filters={"user_id": make_cast()["accounts"]})
+
+
+def test_that_tokens_end_is_said_beforehand(app):
+    browser = sign_in(app, "accounts")
+    sign_in(app, "accounts")
+    assert "API tokens" in browser.get("/account/password").text.split('id="main"')[1]
+    assert "revokes your API tokens too" in browser.get("/account").text
 
 
 def test_nobody_revokes_anothers_token(app, program):

@@ -172,6 +172,13 @@ def test_no_page_offers_a_password(app, asha):
     assert "Change password" not in browser.get("/search/palette?q=pass").text
 
 
+def test_a_token_for_a_program_takes_no_password(app, asha):
+    browser = signed_in(app, asha, "sess_token")
+    assert 'name="password"' not in browser.get("/account/tokens").text
+    made = browser.submit("/account/tokens", {"name": "A program", "scopes": "clients:read", "days": "30"}).text
+    assert tokens.find(found(r"(ipt_[\w-]{20,})", made)) is not None
+
+
 def test_a_session_of_a_password_ends_with_the_switch_to_clerk(app):
     with transaction() as tx:
         token = sessions.begin(tx, user_of(email_of("staff"))["user_id"], ip=None, user_agent=None)

@@ -115,7 +115,8 @@ def walk_staff(send, app):
     yield "staff.save_account", send("/account", name="Asha Rane", theme="dark", density="compact",
                                      version=version("users", user_id=mine))  # fmt: skip
     yield "staff.end_other_sessions", send("/account/sessions/end-others")
-    yield "staff.make_token", send("/account/tokens", name="Walked", scopes="clients:read", days="30")
+    yield "staff.make_token", send("/account/tokens", name="Walked", scopes="clients:read", days="30",
+                                   password=PASSWORD)  # fmt: skip
     yield "staff.revoke_token", send(f"/account/tokens/{latest('api_tokens', 'token_id')}/revoke")
     new = "another dark monsoon evening"
     manager = sign_in(app, "manager")

@@ -79,7 +79,7 @@ def change_password() -> Response:
     except Refused as refusal:
         form.refuse(refusal)
         return web.render("staff/password.html", 422, form=form)
-    web.flash("Your password is changed. Other devices are signed out.")
+    web.flash("Your password is changed. Other devices are signed out, API tokens are revoked too.")
     return web.redirect_home("/" if user.must_change_password else "/account")
 
 
@@ -88,7 +88,7 @@ def change_password() -> Response:
 def end_other_sessions() -> Response:
     with transaction() as tx:
         service.end_own_other_sessions(tx, web.actor(), session_key=web.current_user().session_key)
-    web.flash("You are signed out everywhere else.")
+    web.flash("You are signed out everywhere else, and your API tokens are revoked too.")
     return web.redirect_to("staff.account")
 
 

@@ -8,8 +8,9 @@ from database_pool import Conflict, transaction
 from portal import web
 from portal.formats import now
 from portal.staff import queries, tokens
-from portal.staff.inputs import TokenInput
+from portal.staff.inputs import TokenInput, TokenWithPassword
 from portal.staff.views.sign_in import blueprint
+from portal.staff.views.two_step import knows_password
 
 SCOPE_OPTIONS = [(scope, words) for scope, (words, _) in tokens.SCOPES.items()]
 
@@ -23,8 +24,8 @@ def own_tokens() -> Response:
 @blueprint.post("/account/tokens")
 @web.signed_in
 def make_token() -> Response:
-    form = web.submitted(TokenInput)
-    if form.data is None:
+    form = _checked()
+    if form.data is None or not form.ok:
         return _page(form, 422)
     with transaction() as tx:
         token = tokens.make(tx, web.actor(), form.data)
@@ -44,6 +45,15 @@ def revoke_token(token_id: int) -> Response:
     except Conflict:
         web.flash("There is no such token, or it was revoked already.", "bad")
     return web.redirect_to("staff.own_tokens")
+
+
+def _checked() -> web.SubmittedForm[Any]:
+    """The form of a new token. A borrowed open browser must not make one: whoever has a password types it again."""
+    if web.signs_in_by_clerk():
+        return web.submitted(TokenInput)
+    form = web.submitted(TokenWithPassword)
+    knows_password(form)
+    return form
 
 
 def _page(form: web.SubmittedForm[Any], status: int = 200, *, made: str = "") -> Response:

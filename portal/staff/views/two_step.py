@@ -7,7 +7,7 @@ from database_pool import Conflict, transaction
 from portal import web
 from portal.errors import Refused, TooManyAttempts
 from portal.staff import queries, service, two_step
-from portal.staff.inputs import PasswordOnly, SecondStep
+from portal.staff.inputs import PasswordOnly, SecondStep, TokenWithPassword
 from portal.staff.views.sign_in import blueprint
 
 SHOWN_AS = "Insurance Portal"
@@ -61,7 +61,7 @@ def confirm_two_step() -> Response:
 def renew_codes() -> Response:
     user_id = web.current_user().user_id
     form = web.submitted(PasswordOnly)
-    if not two_step.is_on(user_id) or not _knows_password(form):
+    if not two_step.is_on(user_id) or not knows_password(form):
         return _page(form, 422)
     with transaction() as tx:
         codes = two_step.replace_recovery_codes(tx, web.actor(), user_id)
@@ -76,7 +76,7 @@ def turn_off_two_step() -> Response:
     form = web.submitted(PasswordOnly)
     if two_step.is_required(user.role):
         form.add_error("password", "The office asks for two-step sign-in. Another administrator can reset it.")
-    if not form.ok or not _knows_password(form):
+    if not form.ok or not knows_password(form):
         return _page(form, 422)
     with transaction() as tx:
         two_step.turn_off(tx, web.actor(), user.user_id)
@@ -101,7 +101,7 @@ def reset_two_step(user_id: int) -> Response:
     return web.redirect_to("staff.user", user_id=user_id)
 
 
-def _knows_password(form: web.SubmittedForm[PasswordOnly]) -> bool:
+def knows_password(form: web.SubmittedForm[PasswordOnly] | web.SubmittedForm[TokenWithPassword]) -> bool:
     """Whether the colleague typed the own password; else the form says why not."""
     if form.data is None:
         return False

@@ -3,16 +3,19 @@
 import io
 import json
 import re
+import string
 import zipfile
 from datetime import date, timedelta
 
 import psycopg
 import pytest
 from psycopg import sql
+from stdnum import luhn
 from werkzeug.datastructures import FileStorage
 
 from batch_file_operations import StoreError, batch_file_manager
 from database_pool import execute_query, transaction
+from portal.clients import queries as clients
 from portal.documents import service as contents
 from portal.formats import now, today
 from portal.privacy import copies, service, tasks
@@ -49,6 +52,11 @@ def pan_of(word):
     return f"ACUP{word[0].upper()}{sum(map(ord, word)):04d}R"
 
 
+def gstin_of(word):
+    start = f"27{pan_of(word)}1Z"
+    return start + luhn.calc_check_digit(start, string.digits + string.ascii_uppercase)
+
+
 def person(clerk, word, ended):
     """A client with a member, a policy that ended on a day, a payment, two documents, messages both ways and a consent.
 
@@ -64,6 +72,7 @@ def person(clerk, word, ended):
             "client_type": "individual",
             "language": "en",
             "pan": pan_of(word),
+            "gstin": gstin_of(word),
             "date_of_birth": "4/2/1961",
             "address": f"{word} House",
             "notes": f"{word} is diabetic",
@@ -133,6 +142,17 @@ def person(clerk, word, ended):
             {"channel": "whatsapp", "address": f"+91{phone}", "profile_name": word},
             on_conflict="channel, address",
         )
+        left_out = [
+            {"record_type": "client", "record_id": client_id, "reason": "No consent.", "label": f"{word} himself"},
+            {"record_type": "policy", "record_id": str(policy_id), "reason": "Ended.", "label": f"EX · {word}"},
+            {"record_type": "client", "record_id": "QQ98", "reason": "No phone.", "label": "A neighbour"},
+            {"record_type": "policy", "record_id": client_id, "reason": "There is none.", "label": None},
+        ]
+        tx.insert(
+            "batches",
+            {"batch_id": f"of{client_id}", "kind": "tests", "title": "A job", "total": 0, "skipped": left_out},
+            returning=False,
+        )
     file_for(client_id, f"{word} schedule.pdf", policy_id=policy_id, kind="policy-schedule")
     file_for(client_id, f"{word} report.pdf", kind="medical-report")
     return client_id, phone
@@ -196,6 +216,7 @@ def test_a_copy_holds_everything_that_is_known(copied):
         assert all(archive.read(name).startswith(b"%PDF") for name in archive.namelist() if name.endswith(".pdf"))
     assert files == {"Copywala schedule.pdf", "Copywala report.pdf"}
     assert (known["client"]["pan"], known["client"]["date_of_birth"]) == (pan_of("Copywala"), "1961-02-04")
+    assert known["client"]["gstin"] == gstin_of("Copywala")
     assert known["members"][1]["health_notes"] == "Copywala asthma"
     assert [len(known[part]) for part in ("policies", "payments", "messages", "consents", "documents")] == [
         1,
@@ -299,6 +320,10 @@ def test_a_person_whom_no_law_keeps_is_gone_everywhere(administrator, database, 
         "audit", filters={"client_id_eq": client_id, "record_type_eq": "client", "action_eq": "add"}
     ).data
     assert re.fullmatch(r"Person [0-9A-F]{8}", trail[0]["after"]["name"]) and trail[0]["after"]["name"] in page
+    told = execute_query("batches", filters={"batch_id_eq": f"of{client_id}"}).data[0]["skipped"]
+    name = trail[0]["after"]["name"]
+    assert [record["label"] for record in told] == [name, name, "A neighbour", None]
+    assert [record["reason"] for record in told] == ["No consent.", "Ended.", "No phone.", "There is none."]
     assert service.erase(request_id) == {"erased": False}
 
 
@@ -311,6 +336,8 @@ def test_what_a_law_keeps_stays_until_its_time_is_over(administrator, database, 
         == set()
     )
     assert where(database.database_url, "Keptwala") <= {"clients", "members", "documents"}
+    known = clients.client(client_id)
+    assert (known["pan"], known["gstin"]) == (pan_of("Keptwala"), gstin_of("Keptwala"))
     left = execute_query("documents", filters={"client_id_eq": client_id}).data
     assert [row["kind"] for row in left] == ["policy-schedule"] and None not in contents_of(left)
     assert [row["name"] for row in execute_query("members", filters={"client_id_eq": client_id}).data] == [
@@ -328,6 +355,17 @@ def test_what_a_law_keeps_stays_until_its_time_is_over(administrator, database, 
     assert tasks.review()["erasures_continued"] == 1
     run_due_tasks()
     assert where(database.database_url, "Keptwala") == set()
+
+
+def test_the_gstin_which_holds_the_pan_goes_with_it(administrator):
+    """Seven years after the end the terms are kept, and no proof of identity."""
+    client_id, _ = person(administrator, "Gstinwala", today().replace(day=1) - timedelta(days=7 * 365))
+    ask_to_erase(administrator, client_id)
+    run_due_tasks()
+    row = execute_query("clients", filters={"client_id_eq": client_id}).data[0]
+    assert row["name"].startswith("Gstinwala")
+    sealed = ("pan", "pan_sealed", "pan_index", "gstin", "gstin_sealed")
+    assert [row[column] for column in sealed] == [None] * 5
 
 
 def test_a_family_that_shares_a_telephone_keeps_its_conversation(administrator, database):

@@ -50,7 +50,7 @@ OF_POLICIES = (
     ("payments", "payments", "payment_id"),
     ("endorsements", "endorsements", "endorsement_id"),
 )
-OURS = frozenset({"search", "number_key", "vehicle_key", "created_by", "updated_by"})
+OURS = frozenset({"search", "number_key", "vehicle_key", "form_key", "created_by", "updated_by", "commission_amount"})
 
 
 def page_of_requests(wanted: Listing) -> Page:

@@ -3,14 +3,12 @@
 import io
 import json
 import re
-import string
 import zipfile
 from datetime import date, timedelta
 
 import psycopg
 import pytest
 from psycopg import sql
-from stdnum import luhn
 from werkzeug.datastructures import FileStorage
 
 from batch_file_operations import StoreError, batch_file_manager
@@ -21,6 +19,7 @@ from portal.formats import now, today
 from portal.privacy import copies, service, tasks
 from task_queue import run_due_tasks
 from tests.cast import make_cast, sign_in
+from tests.clients.conftest import gstin_of
 from tests.monitoring.test_backups import pdf
 
 pytestmark = pytest.mark.slow
@@ -52,11 +51,6 @@ def pan_of(word):
     return f"ACUP{word[0].upper()}{sum(map(ord, word)):04d}R"
 
 
-def gstin_of(word):
-    start = f"27{pan_of(word)}1Z"
-    return start + luhn.calc_check_digit(start, string.digits + string.ascii_uppercase)
-
-
 def person(clerk, word, ended):
     """A client with a member, a policy that ended on a day, a payment, two documents, messages both ways and a consent.
 
@@ -72,7 +66,7 @@ def person(clerk, word, ended):
             "client_type": "individual",
             "language": "en",
             "pan": pan_of(word),
-            "gstin": gstin_of(word),
+            "gstin": gstin_of(pan_of(word)),
             "date_of_birth": "4/2/1961",
             "address": f"{word} House",
             "notes": f"{word} is diabetic",
@@ -108,7 +102,24 @@ def person(clerk, word, ended):
     with transaction() as tx:
         tx.insert(
             "payments",
-            {"policy_id": policy_id, "paid_on": ended - timedelta(days=364), "amount": "14206", "mode": "UPI"},
+            {
+                "policy_id": policy_id,
+                "paid_on": ended - timedelta(days=364),
+                "amount": "14206",
+                "mode": "UPI",
+                "form_key": f"once {client_id}",
+            },
+            returning=False,
+        )
+        tx.insert(
+            "endorsements",
+            {
+                "policy_id": policy_id,
+                "kind": "correction",
+                "effective_on": ended - timedelta(days=90),
+                "gross_premium": "1180",
+                "commission_amount": "177.31",
+            },
             returning=False,
         )
         tx.insert(
@@ -216,16 +227,13 @@ def test_a_copy_holds_everything_that_is_known(copied):
         assert all(archive.read(name).startswith(b"%PDF") for name in archive.namelist() if name.endswith(".pdf"))
     assert files == {"Copywala schedule.pdf", "Copywala report.pdf"}
     assert (known["client"]["pan"], known["client"]["date_of_birth"]) == (pan_of("Copywala"), "1961-02-04")
-    assert known["client"]["gstin"] == gstin_of("Copywala")
+    assert known["client"]["gstin"] == gstin_of(pan_of("Copywala"))
     assert known["members"][1]["health_notes"] == "Copywala asthma"
-    assert [len(known[part]) for part in ("policies", "payments", "messages", "consents", "documents")] == [
-        1,
-        1,
-        1,
-        1,
-        2,
-    ]
-    assert "commission" not in json.dumps(known["policies"])
+    counted = {"policies": 1, "payments": 1, "endorsements": 1, "messages": 1, "consents": 1, "documents": 2}
+    assert {part: len(known[part]) for part in counted} == counted
+    assert known["endorsements"][0]["gross_premium"] == "1180.00"
+    rows = json.dumps({part: content for part, content in known.items() if part != "about"})
+    assert [word for word in ("commission", "177.31", "form_key", "once ") if word in rows] == []
 
 
 def test_a_name_in_a_copy_leads_nowhere_else():
@@ -337,7 +345,7 @@ def test_what_a_law_keeps_stays_until_its_time_is_over(administrator, database, 
     )
     assert where(database.database_url, "Keptwala") <= {"clients", "members", "documents"}
     known = clients.client(client_id)
-    assert (known["pan"], known["gstin"]) == (pan_of("Keptwala"), gstin_of("Keptwala"))
+    assert (known["pan"], known["gstin"]) == (pan_of("Keptwala"), gstin_of(pan_of("Keptwala")))
     left = execute_query("documents", filters={"client_id_eq": client_id}).data
     assert [row["kind"] for row in left] == ["policy-schedule"] and None not in contents_of(left)
     assert [row["name"] for row in execute_query("members", filters={"client_id_eq": client_id}).data] == [

@@ -262,6 +262,13 @@ def mask_pan(value: str | None) -> str:
     return "" if not value else f"{value[:5]}XXXX{value[9:]}" if len(value) == 10 else "X" * len(value)
 
 
+def mask_gstin(value: str | None) -> str:
+    """27ACUPAXXXXR1ZX: the PAN inside is masked, and the last character, which is worked out from the digits before."""
+    if not value:
+        return ""
+    return f"{value[:2]}{mask_pan(value[2:12])}{value[12:14]}X" if len(value) == 15 else "X" * len(value)
+
+
 def percent(value: Decimal | None) -> str:
     """18 %, 2.5 %."""
     return "" if value is None else f"{_without_zeros(_grouped(value, 2))} %"
@@ -315,6 +322,7 @@ FILTERS: dict[str, Callable[..., str]] = {
         show_phone,
         show_vehicle,
         mask_pan,
+        mask_gstin,
         percent,
         grouped,
         file_size,

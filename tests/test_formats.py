@@ -238,5 +238,10 @@ def test_a_pan_is_shown_without_its_digits():
     assert formats.mask_pan("ACUPA1234R") == "ACUPAXXXXR"
 
 
+def test_a_gstin_is_shown_without_the_pan_and_what_gives_it_away():
+    assert formats.mask_gstin("27ACUPA1234R1ZM") == "27ACUPAXXXXR1ZX"
+    assert formats.mask_gstin("ACUPA1234R") == "X" * 10
+
+
 def test_every_filter_shows_nothing_for_no_value():
     assert {name: shown(None) for name, shown in formats.FILTERS.items() if shown(None) != ""} == {}

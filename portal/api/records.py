@@ -11,14 +11,14 @@ CLIENT_SUMMARY = Shape(
     ("client_id", "client_type", "name", "phone", "email", "city", "group_name", "agent_name", "whatsapp_opt_in",
      "live_policies", "gross_premium", "next_due", "version", "created_at", "deleted_at"),
     ("client_id", "name", "version"))  # fmt: skip
-# The PAN in full is for those who may correct it; the pages mask it as well.
+# PAN and GSTIN (which holds the PAN) in full are for those who may correct them; the pages mask them as well.
 CLIENT = Shape(
     "Client", "client_page",
     ("client_id", "client_type", "name", "phone", "other_phone", "email", "date_of_birth", "pan", "gstin", "address",
      "city", "state", "pin", "group_name", "subgroup", "agent_id", "agent_name", "language", "whatsapp_opt_in",
      "whatsapp_opt_in_at", "email_opt_in", "notes", "live_policies", "gross_premium", "next_due", "version",
      "created_at", "updated_at"),
-    ("client_id", "name", "version"), secret=(("pan", "clients.write"),))  # fmt: skip
+    ("client_id", "name", "version"), secret=(("pan", "clients.write"), ("gstin", "clients.write")))  # fmt: skip
 MEMBER = Shape(
     "Member", "members",
     ("member_id", "client_id", "name", "relation", "date_of_birth", "gender", "phone", "nominee", "health_notes",

@@ -17,7 +17,7 @@ from tests.cast import CAST, email_of, make_cast
 # What only those with the permission may read, wherever it stands in an answer. The trail says "hidden" in its place.
 SECRETS = {
     "commission.read": frozenset({"commission_rate", "commission_amount", "commission_received"}),
-    "clients.write": frozenset({"pan", "health_notes"}),
+    "clients.write": frozenset({"pan", "gstin", "health_notes"}),
     "staff.manage": frozenset({"one_time_password"}),
     "nobody's": frozenset({"password_hash", "token_hash", "totp_secret"}),
 }

@@ -6,6 +6,7 @@ from datetime import date
 import pytest
 
 from database_pool import execute_query
+from tests.cast import sign_in
 from tests.clients.conftest import gstin_of, stored, trail_of, typed
 
 GSTIN = gstin_of("ACUPD7777R")
@@ -159,6 +160,17 @@ def test_the_pan_is_masked_on_the_page_and_whole_in_the_form(clerk, add_client):
     page = clerk.get(f"/clients/{client['client_id']}").text
     assert "ACUPBXXXXR" in page and "ACUPB4321R" not in page
     assert "ACUPB4321R" in clerk.get(path(client)).text
+
+
+def test_no_reader_finds_the_pan_in_the_gstin(app, clerk, add_client):
+    client = add_client(client_type="firm", pan="ACUFB4321R", gstin=gstin_of("ACUFB4321R"))
+    here, reader = f"/clients/{client['client_id']}", sign_in(app, "reader")
+    for page in (reader.get(here).text, reader.get(f"{here}/activity").text, reader.get(f"/api{here}").text):
+        assert client["name"] in page
+        assert "B4321R" not in page
+    assert "27ACUFBXXXXR1ZX" in reader.get(here).text
+    assert gstin_of("ACUFB4321R") in clerk.get(path(client)).text
+    assert clerk.get(f"/api{here}").json["gstin"] == gstin_of("ACUFB4321R")
 
 
 def test_the_page_of_both_versions_names_what_stands_behind_the_codes(clerk, colleague, add_client):

@@ -11,12 +11,11 @@ from portal.web import access
 
 View = TypeVar("View", bound=Callable[..., object])
 WEBHOOK_PATHS = ("/webhook", "/twilio/", "/clerk/webhook")
-SIGN_IN_PATHS = ("/login", "/login/code", "/login/clerk")
 UNLIMITED = ("static", "health", "favicon")
 
 
 def limited(group: str) -> Callable[[View], View]:
-    """Counts a view with a group of its own ("exports") instead of the one that its path belongs to."""
+    """Counts a view with a group of its own ("exports", "sign-in") instead of the one that its path belongs to."""
 
     def mark(view: View) -> View:
         view.limit_group = group  # type: ignore[attr-defined]
@@ -63,6 +62,4 @@ def _group() -> str:
         return "api"
     if request.path.startswith(WEBHOOK_PATHS):
         return "webhooks"
-    if request.path in SIGN_IN_PATHS and request.method == "POST":
-        return "sign-in"
     return "pages"

@@ -132,6 +132,16 @@ def test_attempts_to_sign_in_have_a_limit_of_their_own(portal):
     assert [browser.post("/login", data=wrong).status_code for _ in range(4)] == [422, 422, 422, 429]
 
 
+@pytest.mark.parametrize("path", ["/login/", "/login/code", "/login/code/", "/login/clerk", "/login/clerk/"])
+def test_no_spelling_of_the_path_goes_around_it(portal, path):
+    browser = visitor(portal)
+    empty = {"csrf_token": browser.token()}
+    assert [browser.post("/login", data=empty).status_code for _ in range(2)] == [422, 422]
+    assert [browser.post(path, data=empty).status_code == 429 for _ in range(2)] == [False, True]
+    assert browser.post("/login", data=empty).status_code == 429
+    assert browser.get("/login").status_code == 200
+
+
 def test_two_processes_count_together(portal):
     one, other = new_rate_counter(), new_rate_counter()
     counted = [counter.count("pages", "user-7", 100, 3600).used for counter in (one, other, one, other)]

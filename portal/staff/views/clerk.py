@@ -30,6 +30,7 @@ ONCE_MORE = "Something changed while you were signing in. Please sign in again."
 
 @blueprint.post("/login/clerk")
 @web.public
+@web.limited("sign-in")
 @web.while_signing_in_by("clerk")
 def exchange() -> Response:
     """Takes a fresh token of Clerk's session and answers with a session of ours."""

@@ -67,6 +67,7 @@ def show_sign_in() -> Response:
 
 @blueprint.post("/login")
 @web.public
+@web.limited("sign-in")
 @web.while_signing_in_by("password")
 def sign_in() -> Response:
     form = web.submitted(SignIn)
@@ -113,6 +114,7 @@ def show_code() -> Response:
 
 @blueprint.post("/login/code")
 @web.public
+@web.limited("sign-in")
 @web.while_signing_in_by("password")
 def sign_in_with_code() -> Response:
     half = web.half_session()

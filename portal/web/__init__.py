@@ -42,7 +42,7 @@ from portal.web.pages import (
     workbook_download,
 )
 from portal.web.problems import problem
-from portal.web.reads import shows
+from portal.web.reads import showing, shows
 from portal.web.uploads import takes_files
 
 __all__ = [
@@ -77,6 +77,7 @@ __all__ = [
     "render",
     "requires",
     "safe_next",
+    "showing",
     "shows",
     "signed_by_sender",
     "signed_in",

@@ -1,7 +1,8 @@
 """Who read which person's data: noted in this process by each answered request, written together a little later.
 
-A view says beside its route what it shows (`@shows`). Reads of one record by one colleague within a few seconds become
-one row with a number of times. A request waits for nothing; what `kill -9` may lose are the last seconds.
+A view says beside its route what it shows (`@shows`), or while it answers (`showing`) where it does so only at times.
+Reads of one record by one colleague within a few seconds become one row with a number of times. A request waits for
+nothing; what `kill -9` may lose are the last seconds.
 """
 
 import datetime
@@ -12,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
-from flask import Flask, Response, current_app, request
+from flask import Flask, Response, current_app, g, request
 
 from database_pool import DatabaseError, call_function
 from portal.web.access import actor, user_or_none
@@ -107,8 +108,13 @@ def shows(way: str, record_type: str = "", argument: str = "") -> Callable[[View
     return mark
 
 
+def showing(way: str) -> None:
+    """Says that this very answer shows personal data: for a view whose other answers show none."""
+    g.shown = (way, "", "")
+
+
 def connect(app: Flask) -> None:
-    """Notes every answer of a view that says what it shows."""
+    """Notes every answer of which is said what it shows."""
     _reads.every = None if app.testing else WRITTEN_EVERY
     app.after_request(_note)
 
@@ -120,7 +126,7 @@ def flush() -> None:
 
 def _note(response: Response) -> Response:
     view = current_app.view_functions.get(request.endpoint or "")
-    shown = getattr(view, "shows", None)
+    shown = g.get("shown") or getattr(view, "shows", None)
     seen = shown is not None and response.status_code in DONE and request.method != "HEAD"
     user = user_or_none() if seen else None
     if shown is not None and user is not None:

@@ -97,6 +97,27 @@ def test_pages_forms_exports_and_programs_are_noted_and_misses_are_not(book):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["clients", "policies", "renewals"])
+def test_what_is_taken_out_through_the_tick_boxes_is_noted_as_the_export_of_the_list_is(app, book, name):
+    clerk = sign_in(app, "staff")
+    reads.flush()
+    of_list = {"user_id_eq": book, "way_eq": f"export of {name}"}
+    execute_query("reads", "delete", filters=of_list)
+    for form in ({"action": "export"}, {"action": "agent", "chosen": "RD01"}, {"action": "assign", "chosen": "1"}):
+        if form["action"] != {"clients": "assign", "policies": "assign", "renewals": "agent"}[name]:
+            clerk.submit(f"/{name}/bulk", form)   # nothing is ticked, or a page asks: nothing is taken out
+    reads.flush()
+    assert execute_query("reads", filters=of_list).data == []
+    answer = clerk.submit(f"/{name}/bulk", {"action": "export", "chosen": "RD01", "everything": "1"})
+    assert answer.mimetype == "text/csv"
+    reads.flush()
+    assert [row["times"] for row in execute_query("reads", filters=of_list).data] == [1]
+    assert clerk.get(f"/{name}/export").mimetype == "text/csv"
+    reads.flush()
+    assert sum(row["times"] for row in execute_query("reads", filters=of_list).data) == 2
+
+
+@pytest.mark.slow
 def test_the_list_shows_them_to_those_who_may_read_the_trail(app, book):
     manager = sign_in(app, "manager")
     page = manager.get("/audit/reads?client_id=rd01").text

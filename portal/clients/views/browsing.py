@@ -30,7 +30,7 @@ from portal.web import (
     redirect_home,
     render,
     requires,
-    shows,
+    showing,
     submitted,
 )
 
@@ -62,7 +62,6 @@ def browse() -> Response:
 
 @blueprint.get("/export")
 @requires("clients.read")
-@shows("export of clients")
 @limited("exports")
 def export() -> Response:
     """The list as a CSV file: all its rows, the columns that are shown."""
@@ -136,6 +135,7 @@ def _filters(wanted: Selection) -> Filters:
 
 
 def _file(arguments: dict[str, str], filters: Filters) -> Response:
+    showing("export of clients")
     columns = _preferences().exported
     headings = ["Client id", "Name", *(column.label for column in columns)]
     fields = ["client_id", "name", *(column.field for column in columns)]

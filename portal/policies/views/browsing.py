@@ -28,7 +28,7 @@ from portal.web import (
     redirect_home,
     render,
     requires,
-    shows,
+    showing,
     submitted,
 )
 
@@ -61,7 +61,6 @@ def index() -> Response:
 
 @blueprint.get("/policies/export")
 @requires("policies.read")
-@shows("export of policies")
 @limited("exports")
 def export() -> Response:
     """The list as a CSV file: all its rows, the columns that are shown."""
@@ -140,6 +139,7 @@ def _filters(wanted: Selection) -> Filters:
 
 
 def _file(arguments: dict[str, str], filters: Filters) -> Response:
+    showing("export of policies")
     columns = _preferences().exported
     sorts = queries.sorts_of(lenient(PolicyFilter, arguments).view)
     headings = ["Policy", *(column.label for column in columns)]

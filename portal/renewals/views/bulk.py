@@ -16,7 +16,18 @@ from portal.renewals.inputs import MOST_AT_ONCE, AssignmentInput, BulkInput, Ren
 from portal.renewals.views import desk
 from portal.renewals.views.routes import blueprint
 from portal.settings.queries import setting
-from portal.web import SubmittedForm, actor, current_user, flash, may, redirect_home, render, requires, submitted
+from portal.web import (
+    SubmittedForm,
+    actor,
+    current_user,
+    flash,
+    limited,
+    may,
+    redirect_home,
+    render,
+    requires,
+    submitted,
+)
 
 Answer = Response | BaseResponse
 NOTHING_CHOSEN = "Tick the policies first, or choose all that match."
@@ -24,6 +35,7 @@ NOTHING_CHOSEN = "Tick the policies first, or choose all that match."
 
 @blueprint.post("/renewals/bulk")
 @requires("policies.read")
+@limited("exports")
 def choose() -> Answer:
     """Reads the selection, and does or shows what the wanted action would do with it."""
     wanted = selection(request.form.to_dict(flat=False))

@@ -28,7 +28,7 @@ from portal.web import (
     redirect_home,
     render,
     requires,
-    shows,
+    showing,
     workbook_download,
 )
 
@@ -66,7 +66,6 @@ def index() -> Response:
 
 @blueprint.get("/renewals/export")
 @requires("policies.read")
-@shows("export of renewals")
 @limited("exports")
 def export() -> Response:
     """The list as a CSV file: all its rows, the columns that are shown; a month's own name where it is one month."""
@@ -76,7 +75,7 @@ def export() -> Response:
 
 
 def exported(arguments: dict[str, str], filters: dict[str, Any]) -> Response:
-    """Rows of the list as a file, noted in the trail."""
+    """Rows of the list as a file, noted in the trail and among the reads."""
     columns = _preferences().exported
     headings = ["Policy", *(column.label for column in columns)]
     fields = ["policy_number", *(column.field for column in columns)]
@@ -89,7 +88,6 @@ def exported(arguments: dict[str, str], filters: dict[str, Any]) -> Response:
 
 @blueprint.get("/renewals/export.xlsx")
 @requires("policies.read")
-@shows("export of renewals")
 @limited("exports")
 def export_sheet() -> Answer:
     """The renewals of a month (this one where none is named) as the office's Excel sheet, narrowed as the list is."""
@@ -111,6 +109,7 @@ def export_sheet() -> Answer:
 
 
 def _note_export(arguments: dict[str, str], filters: dict[str, Any], fields: list[str]) -> None:
+    showing("export of renewals")
     with transaction() as tx:
         audit.record(tx, actor(), "export", "list", "renewals", after={
             "filter": arguments, "ids": filters.get("policy_id_in"), "columns": fields})  # fmt: skip

@@ -70,7 +70,8 @@ def _job_paths(policy_id: int) -> dict[str, str]:
     failed = {"state": "dead", "last_error": "The phone number is not on WhatsApp.", "finished_at": now()}
     execute_query("tasks", "update", data=failed, filters=filters)
     return {"jobs": "/jobs", "jobs of all": "/jobs?show=all", "job": f"/jobs/{batch_id}", "task queue": "/jobs/queue",
-            "dead letters": "/jobs/dead-letters", "no dead letters": "/jobs/dead-letters?name=x"}  # fmt: skip
+            "dead letters": "/jobs/dead-letters", "no dead letters": "/jobs/dead-letters?name=x",
+            "drop dead letters": "/jobs/dead-letters/drop"}  # fmt: skip
 
 
 def _renewal_paths(policy_id: int) -> dict[str, str]:
@@ -110,7 +111,7 @@ def _message_paths(client: dict[str, Any]) -> dict[str, str]:
 
 
 def _paths(client_id: str, member_id: int, policies: dict[str, int]) -> dict[str, str]:
-    motor = policies["motor"]
+    motor, clerk = policies["motor"], cast.make_cast()["staff"]
     return {
         "today": "/", "business": "/business", "birthdays": "/today/birthdays", "keys": "/account/keys",
         "design": "/design",
@@ -127,7 +128,8 @@ def _paths(client_id: str, member_id: int, policies: dict[str, int]) -> dict[str
         "edit policy": f"/policies/{motor}/edit", "renew policy": f"/policies/{motor}/renewal",
         "search": "/search?q=me", "search nothing": "/search?q=zzzzzz", "search empty": "/search",
         "users": "/users", "invite": "/users/new", "account": "/account", "password": "/account/password",
-        "two-step": "/account/two-step",
+        "two-step": "/account/two-step", "new one-time password": f"/users/{clerk}/password",
+        "reset two-step": f"/users/{clerk}/two-step/reset",
         "settings": "/settings", "business rules": "/settings/business",
         "GST rules": "/settings/rules/gst", "delete client": f"/clients/{client_id}/delete",
         "cancel policy": f"/policies/{motor}/cancellation", "lose policy": f"/policies/{motor}/loss",

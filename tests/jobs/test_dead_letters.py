@@ -64,6 +64,18 @@ def test_a_dropped_one_is_gone_for_good(letter, administrator):
         "/jobs/dead-letters/drop", {"task_id": letter["task_id"]}, follow_redirects=True).text  # fmt: skip
 
 
+def test_before_all_are_dropped_a_page_asks(letter, administrator):
+    wanted = f"/jobs/dead-letters/drop?name={letter['name']}"
+    listed = administrator.get(f"/jobs/dead-letters?name={letter['name']}").text
+    assert f'href="{wanted}"' in listed and ">Drop all</button>" not in listed
+    page = administrator.get(wanted).text
+    assert "Drop 1 task?" in page and "cannot be undone" in page and 'action="/jobs/dead-letters/drop"' in page
+    assert state(letter["task_id"]) == "dead"
+    administrator.submit("/jobs/dead-letters/drop", {"name": letter["name"]})
+    assert state(letter["task_id"]) == "cancelled"
+    assert administrator.get(wanted).status_code == 303
+
+
 @pytest.mark.parametrize("task_id", ["x", "-1", "9" * 30, "1; drop table tasks"])
 def test_an_odd_number_harms_nobody(letter, administrator, task_id):
     assert administrator.submit("/jobs/dead-letters/drop", {"task_id": task_id}).status_code == 303
@@ -83,7 +95,7 @@ def test_a_kind_is_paused_and_resumed_from_its_page(tried, administrator):
     assert administrator.submit("/jobs/queue/tests.nothing/pause").status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/jobs/dead-letters", "/jobs/queue"])
+@pytest.mark.parametrize("path", ["/jobs/dead-letters", "/jobs/dead-letters/drop", "/jobs/queue"])
 def test_others_have_no_business_there(clerk, path):
     assert clerk.get(path).status_code == 403
     assert clerk.submit("/jobs/dead-letters/drop").status_code == 403

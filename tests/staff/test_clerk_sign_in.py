@@ -151,6 +151,7 @@ def test_clerks_own_cookie_or_a_bearer_token_of_clerk_opens_nothing(app, asha):
     ("POST", "/account/password"), ("GET", "/account/two-step"), ("POST", "/account/two-step"),
     ("POST", "/account/two-step/confirm"), ("POST", "/account/two-step/off"), ("POST", "/account/two-step/codes"),
     ("POST", "/users/1/password"), ("POST", "/users/1/two-step/reset"), ("POST", "/api/users/1/password"),
+    ("GET", "/users/1/password"), ("GET", "/users/1/two-step/reset"),
 ])  # fmt: skip
 def test_nothing_is_left_of_passwords_and_codes(app, asha, method, path):
     browser = signed_in(app, asha, f"sess_{abs(hash((method, path)))}")

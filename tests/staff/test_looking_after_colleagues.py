@@ -163,6 +163,21 @@ def test_a_forgotten_password_is_replaced_and_the_old_one_is_dead(app, administr
     assert visitor(app).submit("/login", {"email": "forgot@example.in", "password": secret}).status_code == 303
 
 
+def test_a_one_time_password_is_made_after_a_page_has_said_what_ends(app, administrator):
+    invite(administrator, "asked@example.in")
+    row = account("asked@example.in")
+    here = f"/users/{row['user_id']}"
+    assert f'href="{here}/password"' in administrator.get(here).text
+    assert f'action="{here}/password"' not in administrator.get(here).text
+    page = administrator.get(f"{here}/password")
+    assert "signed out everywhere" in page.text and "API tokens are revoked" in page.text
+    assert stored(row["user_id"])["password_hash"] == row["password_hash"]
+    version = found(r'name="version" value="(\d+)"', page.text)
+    assert secret_of(administrator.submit(found(r'action="(/users/[^"]+)"', page.text), {"version": version}))
+    assert administrator.get("/users/999999999/password").status_code == 404
+    assert sign_in(app, "manager").get(f"{here}/password").status_code == 403
+
+
 def test_a_button_pressed_on_an_old_page_does_nothing_and_says_so(administrator):
     invite(administrator, "stale@example.in")
     row = execute_query("users", filters={"email": "stale@example.in"}).data[0]

@@ -162,9 +162,15 @@ def test_an_administrator_helps_when_the_phone_is_lost(app):
     browser = sign_in(app, "staff")
     set_up(browser)
     administrator, user_id = sign_in(app, "administrator"), make_cast()["staff"]
+    here = f"/users/{user_id}/two-step/reset"
     assert "Reset two-step sign-in" in administrator.get(f"/users/{user_id}").text
-    assert sign_in(app, "manager").submit(f"/users/{user_id}/two-step/reset").status_code == 403
-    administrator.submit(f"/users/{user_id}/two-step/reset")
+    assert f'action="{here}"' not in administrator.get(f"/users/{user_id}").text
+    assert "the password alone signs in again" in administrator.get(here).text
+    assert f'action="{here}"' in administrator.get(here).text
+    assert two_step.is_on(user_id)
+    manager = sign_in(app, "manager")
+    assert (manager.get(here).status_code, manager.submit(here).status_code) == (403, 403)
+    administrator.submit(here)
     assert browser.get("/account").status_code == 303
     assert sign_in(app, "staff").get("/account").status_code == 200
     trail = execute_query("audit", filters={"record_type": "user", "action": "reset two-step sign-in"}).data

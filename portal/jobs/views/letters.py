@@ -24,6 +24,17 @@ def dead_letters() -> Response:
     return render("jobs/dead_letters.html", page=page, name=name, words=words)
 
 
+@blueprint.get("/jobs/dead-letters/drop")
+@requires("queue.manage")
+def confirm_drop() -> BaseResponse:
+    """Asks whether all that failed for good, of one kind or of all, shall be given up."""
+    name = request.args.get("name", "")
+    page = queries.page_of_dead_letters(listing({}, queries.LETTERS), name)
+    if not page.rows:
+        return redirect_to("jobs.dead_letters", name=name or None)
+    return render("jobs/drop.html", page=page, name=name)
+
+
 @blueprint.post("/jobs/dead-letters/<any(resend, drop):wish>")
 @requires("queue.manage")
 def settle(wish: str) -> BaseResponse:

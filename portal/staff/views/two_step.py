@@ -6,9 +6,10 @@ from werkzeug.wrappers import Response
 from database_pool import Conflict, transaction
 from portal import web
 from portal.errors import Refused, TooManyAttempts
-from portal.staff import queries, service, two_step
+from portal.staff import service, two_step
 from portal.staff.inputs import PasswordOnly, SecondStep, TokenWithPassword
 from portal.staff.views.sign_in import blueprint
+from portal.staff.views.users import named_colleague
 
 SHOWN_AS = "Insurance Portal"
 
@@ -84,13 +85,19 @@ def turn_off_two_step() -> Response:
     return web.redirect_to("staff.account")
 
 
+@blueprint.get("/users/<int:user_id>/two-step/reset")
+@web.requires("staff.manage")
+@web.while_signing_in_by("password")
+def confirm_two_step_reset(user_id: int) -> Response:
+    """Asks whether a colleague shall be signed out and lose the second step."""
+    return web.render("staff/confirm.html", what="two-step", colleague=named_colleague(user_id))
+
+
 @blueprint.post("/users/<int:user_id>/two-step/reset")
 @web.requires("staff.manage")
 @web.while_signing_in_by("password")
 def reset_two_step(user_id: int) -> Response:
-    colleague = queries.colleague(user_id) if user_id < 2**63 else None
-    if colleague is None:
-        web.not_found("There is no such user.")
+    colleague = named_colleague(user_id)
     try:
         with transaction() as tx:
             two_step.reset(tx, web.actor(), user_id)

@@ -52,14 +52,14 @@ def invite() -> Response:
 @blueprint.get("/users/<int:user_id>")
 @web.requires("staff.manage")
 def user(user_id: int) -> Response:
-    colleague = _colleague(user_id)
+    colleague = named_colleague(user_id)
     return _user_page(colleague, web.prefilled(colleague))
 
 
 @blueprint.post("/users/<int:user_id>")
 @web.requires("staff.manage")
 def save_user(user_id: int) -> Response:
-    before = _colleague(user_id)
+    before = named_colleague(user_id)
     form = web.submitted(Colleague)
     if form.data is None:
         return _user_page(before, form, 422)
@@ -70,7 +70,7 @@ def save_user(user_id: int) -> Response:
         form.refuse(refusal)
         return _user_page(before, form, 422)
     except Conflict:
-        stored = _colleague(user_id)
+        stored = named_colleague(user_id)
         return web.conflict_page(
             stored["name"], form, LABELS, stored, stored["version"], f"/users/{user_id}", f"/users/{user_id}")
     web.flash(f"{form.data.name} is saved.")
@@ -89,11 +89,19 @@ def enable(user_id: int) -> Response:
     return _set_access(user_id, active=True)
 
 
+@blueprint.get("/users/<int:user_id>/password")
+@web.requires("staff.manage")
+@web.while_signing_in_by("password")
+def confirm_new_password(user_id: int) -> Response:
+    """Asks whether a colleague shall be signed out and get a one-time password."""
+    return web.render("staff/confirm.html", what="password", colleague=named_colleague(user_id))
+
+
 @blueprint.post("/users/<int:user_id>/password")
 @web.requires("staff.manage")
 @web.while_signing_in_by("password")
 def reset_password(user_id: int) -> Response:
-    before = _colleague(user_id)
+    before = named_colleague(user_id)
     form = web.submitted(Guarded)
     if form.data is None:
         return _back(user_id, CHANGED_MEANWHILE)
@@ -110,15 +118,23 @@ def reset_password(user_id: int) -> Response:
 @blueprint.post("/users/<int:user_id>/sessions/end")
 @web.requires("staff.manage")
 def end_sessions(user_id: int) -> Response:
-    colleague = _colleague(user_id)
+    colleague = named_colleague(user_id)
     with transaction() as tx:
         service.end_sessions_of(tx, web.actor(), user_id)
     web.flash(f"{colleague['name']} is signed out everywhere.")
     return web.redirect_to("staff.user", user_id=user_id)
 
 
+def named_colleague(user_id: int) -> dict[str, Any]:
+    """The colleague of that id; 404 with a sentence when there is none."""
+    found = queries.colleague(user_id) if user_id < 2**63 else None
+    if found is None:
+        web.not_found("There is no such user.")
+    return found
+
+
 def _set_access(user_id: int, *, active: bool) -> Response:
-    before = _colleague(user_id)
+    before = named_colleague(user_id)
     form = web.submitted(Guarded)
     if form.data is None:
         return _back(user_id, CHANGED_MEANWHILE)
@@ -136,13 +152,6 @@ def _set_access(user_id: int, *, active: bool) -> Response:
 def _back(user_id: int, sentence: str) -> Response:
     web.flash(sentence, "bad")
     return web.redirect_to("staff.user", user_id=user_id)
-
-
-def _colleague(user_id: int) -> dict[str, Any]:
-    found = queries.colleague(user_id) if user_id < 2**63 else None
-    if found is None:
-        web.not_found("There is no such user.")
-    return found
 
 
 def _invitation_page(form: web.SubmittedForm[Any], status: int = 200) -> Response:

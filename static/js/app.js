@@ -59,18 +59,26 @@ document.addEventListener("htmx:finally:request", ({ detail: { ctx } }) => ctx.t
 document.addEventListener("htmx:error", ({ detail: { ctx } }) => {
   if (ctx) say("The portal could not be reached. Check the connection and try again.", "bad")
 })
+let told = false   // what renews itself says it once, also when the dialog was closed; a button says it each time
 document.addEventListener("htmx:before:response", (event) => {
-  if (event.detail.ctx.response.status !== 401) return
+  const { ctx } = event.detail
+  if (ctx.response.status !== 401) return
   event.preventDefault()
-  signInAgain()
+  if (!told || !renewsItself(ctx)) signInAgain()
+  told = true
 })
+
+const parsed = (html) => new DOMParser().parseFromString(html, "text/html")
 
 async function signInAgain() {
   const dialog = one("#sign-in-again")
   if (dialog.open) return
   const show = (html) => {
-    const form = one("main form[method=post]", new DOMParser().parseFromString(html, "text/html"))
-    if (form) one(".body", dialog).replaceChildren(form)
+    const page = parsed(html), form = one("main form[method=post]", page)
+    if (!form) return
+    // Clerk's own form lives on its page alone, under a policy of its own.
+    const way = "clerkHandIn" in form.dataset ? signInElsewhere() : form
+    one(".body", dialog).replaceChildren(...all("main .errors", page), way)
     return form
   }
   const page = await fetch("/login", { headers: { Accept: "text/html" } })
@@ -80,14 +88,33 @@ async function signInAgain() {
     const answer = await fetch(event.target.action, { method: "POST", body: new FormData(event.target) })
     const html = await answer.text()
     if (new URL(answer.url).pathname.startsWith("/login")) return show(html)   // refused, or a second step
-    const fresh = new DOMParser().parseFromString(html, "text/html").body.getAttribute("hx-headers:inherited")
-    if (!fresh) return location.reload()
-    document.body.setAttribute("hx-headers:inherited", fresh)
-    for (const field of all("input[name=csrf_token]")) field.value = JSON.parse(fresh)["X-CSRFToken"]
-    dialog.close()
-    say("You are signed in again. Press the button once more.")
+    if (!goOn(html)) location.reload()
   }
   dialog.showModal()
+}
+
+function signInElsewhere() {
+  const link = document.createElement("a")
+  return Object.assign(link, {
+    className: "btn primary", href: "/login", target: "_blank", rel: "noopener", textContent: "Sign in in a new tab" })
+}
+
+document.addEventListener("visibilitychange", async () => {
+  if (document.hidden || !one("#sign-in-again a")) return
+  goOn(await (await fetch("/account/keys", { redirect: "manual" })).text())
+})
+
+// Takes the form token of the new session from one of its pages; there is none before somebody signed in.
+function goOn(html) {
+  const fresh = parsed(html).body.getAttribute("hx-headers:inherited"), dialog = one("#sign-in-again")
+  if (!fresh) return false
+  document.body.setAttribute("hx-headers:inherited", fresh)
+  for (const field of all("input[name=csrf_token]")) field.value = JSON.parse(fresh)["X-CSRFToken"]
+  one(".body", dialog).replaceChildren()
+  dialog.close()
+  told = false
+  say("You are signed in again. Press the button once more.")
+  return true
 }
 
 // Ticking rows of a list: form[data-bulk] counts them; with the whole page ticked it offers all that match.

@@ -5,6 +5,7 @@ import base64
 import pytest
 
 from database_pool import execute_query
+from portal.formats import now
 from tests import clerk
 from tests.servers.clerk_frontend import ClerkFrontend
 from tests.servers.portal import RunningPortal
@@ -62,6 +63,36 @@ def test_from_a_page_to_clerk_and_back_to_the_page_and_out_of_both(page, fronten
     assert not frontend.signed_in
     page.goto("/clients")
     page.get_by_role("button", name=FORM).wait_for()
+
+
+def test_whoever_was_signed_out_meanwhile_signs_in_in_a_new_tab_and_goes_on(page, frontend):
+    page.goto("/clients")
+    page.get_by_role("button", name=FORM).click()
+    page.get_by_role("heading", name="Clients", exact=True).wait_for()
+    token = page.locator("input[name=csrf_token]").first.input_value()
+    execute_query("sessions", "update", data={"expires_at": now()}, filters={"user_id": 901})
+    dialog = page.get_by_role("dialog", name="You were signed out meanwhile")
+    page.locator("main form.filters input[name=q]").fill("Rohan")
+    dialog.wait_for()
+    page.keyboard.press("Escape")
+    page.evaluate("""document.dispatchEvent(new CustomEvent("htmx:before:response", { cancelable: true, detail: {
+        ctx: { response: { status: 401 }, sourceElement: document.querySelector("#jobs-badge") } } }))""")
+    page.wait_for_timeout(500)
+    assert not dialog.is_visible()   # what renews itself told it once
+    page.locator("main form.filters input[name=q]").fill("Rohan M")
+    link = dialog.get_by_role("link", name="Sign in in a new tab")
+    assert link.get_attribute("rel") == "noopener"
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")   # came back without having signed in
+    with page.context.expect_page() as opened:
+        link.click()
+    opened.value.get_by_role("heading", name="Today", exact=True).wait_for()
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    page.get_by_text("You are signed in again").wait_for()
+    assert not dialog.is_visible()
+    assert page.locator("main form.filters input[name=q]").input_value() == "Rohan M"
+    assert page.locator("input[name=csrf_token]").first.input_value() != token
+    page.locator("main form.filters input[name=q]").fill("Nobody")
+    page.get_by_text("No client matches").first.wait_for()
 
 
 def test_whoever_may_not_come_in_is_told_once_and_can_change(page, frontend):

@@ -13,6 +13,8 @@ import pytest
 from playwright.sync_api import Browser, Dialog, Page, Route
 
 from database_pool import execute_query
+from portal.formats import now
+from tests import cast
 from tests.browser.conftest import Agency
 from tests.browser.sweep import AXE, WIDTHS, Sweep, bring_axe, faults_of
 from tests.documents.conftest import scan
@@ -321,3 +323,25 @@ def test_keys_act_on_the_row_that_is_marked(agency: Agency, open_page: Callable[
     number = page.evaluate("document.activeElement.pathname.split('/').pop()")
     page.keyboard.press("e")
     page.wait_for_url(f"**/policies/{number}/edit")
+
+
+def test_whoever_was_signed_out_meanwhile_signs_in_on_the_spot(agency: Agency, open_page: Callable[..., Page]) -> None:
+    page = open_page("/login?next=/clients", signed_in=False)
+    page.get_by_label("E-mail").fill(cast.email_of("reader"))
+    page.get_by_label("Password", exact=True).fill(cast.PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("heading", name="Clients", exact=True).wait_for()
+    reader = {"user_id": cast.make_cast()["reader"]}
+    execute_query("sessions", "update", data={"expires_at": now()}, filters=reader)
+    page.locator("form.filters input[name=q]").fill("zzzz")
+    dialog = page.get_by_role("dialog", name="You were signed out meanwhile")
+    dialog.get_by_label("E-mail").fill(cast.email_of("reader"))
+    dialog.get_by_label("Password", exact=True).fill("not the password")
+    dialog.get_by_role("button", name="Sign in").click()
+    dialog.get_by_text("is not right").first.wait_for()
+    dialog.get_by_label("Password", exact=True).fill(cast.PASSWORD)
+    dialog.get_by_role("button", name="Sign in").click()
+    page.get_by_text("You are signed in again").wait_for()
+    assert not dialog.is_visible()
+    page.locator("form.filters input[name=q]").fill("zzzzz")
+    page.get_by_role("heading", name="No client matches").wait_for()

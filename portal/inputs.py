@@ -18,6 +18,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    StringConstraints,
     ValidationError,
     WithJsonSchema,
     model_validator,
@@ -189,6 +190,11 @@ Gstin = Annotated[str, Field(max_length=SHORT), AfterValidator(_gstin)]
 Ifsc = Annotated[str, Field(max_length=SHORT), AfterValidator(_ifsc)]
 Pin = Annotated[str, Field(max_length=SHORT), AfterValidator(_pin)]
 VehicleNumber = Annotated[str, Field(max_length=SHORT), AfterValidator(parse_vehicle)]
+ClientId = Annotated[
+    str,
+    BeforeValidator(lambda text: text.upper() if isinstance(text, str) else text),
+    StringConstraints(pattern=r"^[A-Z0-9-]{2,20}$"),
+]
 # A form takes "1,86,400" or "1.5L"; the API, whose description these schemas are, one spelling of each kind. Amounts
 # are texts there as well: many programs read a JSON number as floating point.
 _AMOUNT = WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,10}(\.[0-9]{1,2})?$", "examples": ["18640.00"]})
@@ -225,13 +231,22 @@ def explain(error: ValidationError, form: type[BaseModel] | None = None) -> dict
     return sentences
 
 
-def lenient(form: type[Form], values: Mapping[str, Any]) -> Form:
-    """The form without the fields that cannot be read: for filters in a web address, which need no refusal."""
+def readable(form: type[Form], values: Mapping[str, Any]) -> tuple[Form, dict[str, str]]:
+    """The form without the fields that cannot be read, and why each of those was left out, as `explain` says it."""
     try:
-        return form.model_validate(dict(values))
+        return form.model_validate(dict(values)), {}
     except ValidationError as error:
         refused = {detail["loc"][0] for detail in error.errors(include_url=False, include_input=False) if detail["loc"]}
-        return form.model_validate({name: value for name, value in values.items() if name not in refused})
+        kept = {name: value for name, value in values.items() if name not in refused}
+        return form.model_validate(kept), explain(error, form)
+
+
+def lenient(form: type[Form], values: Mapping[str, Any]) -> Form:
+    """The form without the fields that cannot be read: for what an address or an unfinished form says besides.
+
+    Not for the filters of a list: without one of them it shows more than was asked for, which must be said.
+    """
+    return readable(form, values)[0]
 
 
 def search_query(text: str) -> str | None:

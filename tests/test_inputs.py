@@ -30,6 +30,7 @@ from portal.inputs import (
     WholeNumber,
     explain,
     lenient,
+    readable,
     search_query,
 )
 
@@ -176,6 +177,16 @@ def test_numbers_from_json_mean_what_they_say():
 def test_filters_that_cannot_be_read_are_left_out_and_the_others_stay():
     filters = lenient(Everything, {"city": "Pune", "agent_id": "x", "born": "31/02/2026", "kind": "boat"})
     assert (filters.city, filters.agent_id, filters.kind) == ("Pune", None, "health")
+
+
+def test_what_was_left_out_is_told_with_the_reason():
+    filters, refused = readable(Everything, {"city": "Pune", "agent_id": "x", "born": "31/02/2026"})
+    assert (filters.city, filters.agent_id, filters.born) == ("Pune", None, None)
+    assert refused == {
+        "agent_id": "Agent: write a whole number.",
+        "born": "Date of birth: there is no 31 February 2026. Please check the day.",
+    }
+    assert readable(Everything, {"city": "Pune"})[1] == {}
 
 
 @settings(deadline=None)

@@ -164,9 +164,9 @@ class AssignmentInput(Input):
 class ClientFilter(Input):
     """What the list of clients may be narrowed by."""
 
-    show: Show = "all"
-    q: ReferenceText | None = None
-    agent_id: RecordId | None = None
-    city: ShortText | None = None
-    group: ShortText | None = None
-    client_type: ClientType | None = None
+    show: Show = Field("all", title="View")
+    q: ReferenceText | None = Field(None, title="Name, phone or id")
+    agent_id: RecordId | None = Field(None, title="Agent")
+    city: ShortText | None = Field(None, title="City")
+    group: ShortText | None = Field(None, title="Group")
+    client_type: ClientType | None = Field(None, title="Type")

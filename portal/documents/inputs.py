@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
-from portal.inputs import Input, OfficeDate, RecordId, ShortText, Version
+from portal.inputs import ClientId, Input, OfficeDate, RecordId, ShortText, Version
 
 Show = Literal["all", "archive", "trash", "overdue"]
 Gap = Literal["policy", "kyc"]
@@ -18,11 +18,6 @@ SOURCES = {
     "portal": "Portal",
 }
 
-ClientId = Annotated[
-    str,
-    BeforeValidator(lambda text: text.upper() if isinstance(text, str) else text),
-    StringConstraints(pattern=r"^[A-Z0-9-]{2,20}$"),
-]
 Kind = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,60}$")]
 BatchId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 
@@ -30,13 +25,13 @@ BatchId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 class DocumentFilter(Input):
     """What the list of documents is narrowed to."""
 
-    q: ShortText | None = None
-    client_id: ClientId | None = None
-    policy_id: RecordId | None = None
-    kind: Kind | None = None
-    source: Source | None = None
-    date_from: OfficeDate | None = None
-    show: Show = "all"
+    q: ShortText | None = Field(None, title="File name")
+    client_id: ClientId | None = Field(None, title="Client id")
+    policy_id: RecordId | None = Field(None, title="Policy")
+    kind: Kind | None = Field(None, title="Type")
+    source: Source | None = Field(None, title="From")
+    date_from: OfficeDate | None = Field(None, title="Added since")
+    show: Show = Field("all", title="View")
 
 
 class UploadInput(Input):
@@ -55,8 +50,8 @@ class UploadInput(Input):
 class GapFilter(Input):
     """What the list of missing documents is narrowed to."""
 
-    sort_of: Gap | None = None
-    agent_id: RecordId | None = None
+    sort_of: Gap | None = Field(None, title="Missing")
+    agent_id: RecordId | None = Field(None, title="Agent")
 
 
 class BatchFilter(Input):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, ValidationInfo, field_validator
 
 from portal.formats import parse_phone
-from portal.inputs import Checkbox, EmailAddress, Input, LongText, RecordId, ShortText, Version
+from portal.inputs import Checkbox, ClientId, EmailAddress, Input, LongText, RecordId, ShortText, Version
 
 Channel = Literal["whatsapp", "email"]
 State = Literal[
@@ -18,20 +18,20 @@ FormKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 class ThreadFilter(Input):
     """What the inbox may be narrowed by."""
 
-    show: Literal["all", "unread", "staff"] = "all"
-    q: ShortText | None = None
+    show: Literal["all", "unread", "staff"] = Field("all", title="Show")
+    q: ShortText | None = Field(None, title="Name or number")
 
 
 class LogFilter(Input):
     """What the log may be narrowed by."""
 
-    state: State | None = None
-    channel: Channel | None = None
-    client_id: Annotated[str, StringConstraints(pattern=r"^[A-Z0-9-]{2,20}$")] | None = None
-    policy_id: RecordId | None = None
-    template: ShortText | None = None
-    recipient: ShortText | None = None
-    batch_id: ShortText | None = None
+    state: State | None = Field(None, title="State")
+    channel: Channel | None = Field(None, title="Channel")
+    client_id: ClientId | None = Field(None, title="Client id")
+    policy_id: RecordId | None = Field(None, title="Policy")
+    template: ShortText | None = Field(None, title="Template")
+    recipient: ShortText | None = Field(None, title="Number or address")
+    batch_id: ShortText | None = Field(None, title="Job")
 
 
 class ReplyInput(Input):

@@ -284,23 +284,23 @@ class ArrivalInput(VersionInput):
 class PendingFilter(Input):
     """What the list of pending policies may be narrowed by."""
 
-    waiting: WaitingFor | Literal["nothing"] | None = None
-    mine: Checkbox = False
+    waiting: Literal[WaitingFor, "nothing"] | None = Field(None, title="Waiting for")
+    mine: Checkbox = Field(False, title="Mine")
 
 
 class PolicyFilter(Input):
     """What the list of policies may be narrowed by."""
 
-    view: View = "all"
-    q: ReferenceText | None = None
-    client_id: ShortText | None = None
-    insurer_id: RecordId | None = None
-    agent_id: RecordId | None = None
-    line: Line | None = None
-    date_from: OfficeDate | None = None
-    date_to: OfficeDate | None = None
-    start_from: OfficeDate | None = None
-    start_to: OfficeDate | None = None
+    view: View = Field("all", title="View")
+    q: ReferenceText | None = Field(None, title="Number, asset or client")
+    client_id: ShortText | None = Field(None, title="Client")
+    insurer_id: RecordId | None = Field(None, title="Insurer")
+    agent_id: RecordId | None = Field(None, title="Agent")
+    line: Line | None = Field(None, title="Line")
+    date_from: OfficeDate | None = Field(None, title="Ends from")
+    date_to: OfficeDate | None = Field(None, title="Ends until")
+    start_from: OfficeDate | None = Field(None, title="Starts from")
+    start_to: OfficeDate | None = Field(None, title="Starts until")
 
 
 EndorsementKind = Literal["correction", "sum insured", "asset", "person added", "person removed"]

@@ -33,15 +33,15 @@ FURTHEST = 120  # days before or after the due date that a step of the ladder ma
 class RenewalFilter(Input):
     """What the list of renewals may be narrowed by."""
 
-    view: View = "open"
-    month: Month | None = None
-    q: ShortText | None = None
-    insurer_id: RecordId | None = None
-    agent_id: RecordId | None = None
-    owner_id: RecordId | None = None
-    line: Line | None = None
-    stage: Stage | None = None
-    premium_from: Money | None = None
+    view: View = Field("open", title="View")
+    month: Month | None = Field(None, title="Month")
+    q: ShortText | None = Field(None, title="Number, asset or client")
+    insurer_id: RecordId | None = Field(None, title="Insurer")
+    agent_id: RecordId | None = Field(None, title="Agent")
+    owner_id: RecordId | None = Field(None, title="Looked after by")
+    line: Line | None = Field(None, title="Line")
+    stage: Stage | None = Field(None, title="Stage")
+    premium_from: Money | None = Field(None, title="Premium from")
 
 
 def _later(day: date) -> date:

@@ -13,7 +13,7 @@ Item = Annotated[str, StringConstraints(pattern=rf"^({KINDS}):[1-9][0-9]{{0,17}}
 class TodayFilter(Input):
     """Whose book: one agent's, or everybody's."""
 
-    agent_id: RecordId | None = None
+    agent_id: RecordId | None = Field(None, title="Agent")
 
 
 class MarkInput(Input):

@@ -9,14 +9,13 @@ from database_pool import transaction
 from portal.errors import NotPermitted
 from portal.formats import financial_year, today
 from portal.freshness import Fresh
-from portal.inputs import lenient
 from portal.paging import listing
 from portal.policies.words import LINES
 from portal.settings.queries import masters
 from portal.today import queries, service
 from portal.today.inputs import MarkInput, TodayFilter
 from portal.today.service import Bar
-from portal.web import actor, flash, fresh, may, redirect_home, render, requires, signed_in, submitted
+from portal.web import actor, flash, fresh, list_filters, may, redirect_home, render, requires, signed_in, submitted
 
 blueprint = Blueprint("today", __name__)
 Row = dict[str, Any]
@@ -28,7 +27,7 @@ SAID = {"done": "Done.", "snoozed": "Put aside until tomorrow.", "open": "It is 
 @signed_in
 def index() -> Response:
     """What waits today, most urgent first, and how the month stands."""
-    wanted = lenient(TodayFilter, request.args.to_dict())
+    wanted = list_filters(TodayFilter, request.args.to_dict())
     answers = fresh()
     queue = queries.work_queue(today(), wanted.agent_id, answers)
     sections = [
@@ -69,7 +68,7 @@ def mark() -> BaseResponse:
 def birthdays() -> Response:
     """Everybody with a birthday today."""
     arguments = request.args.to_dict()
-    wanted = lenient(TodayFilter, arguments)
+    wanted = list_filters(TodayFilter, arguments)
     page = queries.page_of_birthdays(listing(arguments, queries.BIRTHDAYS), today(), wanted.agent_id)
     return render("today/birthdays.html", page=page, today=today())
 
@@ -78,7 +77,7 @@ def birthdays() -> Response:
 @requires("policies.read")
 def business() -> Response:
     """Issued premium of this financial year: by month beside the year before, by line, by insurer."""
-    wanted = lenient(TodayFilter, request.args.to_dict())
+    wanted = list_filters(TodayFilter, request.args.to_dict())
     this_year = service.first_of_year(today())
     last_year = this_year.replace(year=this_year.year - 1)
     answers = fresh()

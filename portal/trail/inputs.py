@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from portal.inputs import Input, OfficeDate, RecordId, ShortText
+from portal.inputs import ClientId, Input, OfficeDate, RecordId, ShortText
 
 
 class ReadFilter(Input):
@@ -10,7 +10,7 @@ class ReadFilter(Input):
 
     record_type: ShortText | None = Field(None, title="Kind of record")
     record_id: ShortText | None = Field(None, title="Number of the record")
-    client_id: ShortText | None = Field(None, title="Client")
+    client_id: ClientId | None = Field(None, title="Client")
     user_id: RecordId | None = Field(None, title="Who")
     date_from: OfficeDate | None = Field(None, title="From")
     date_to: OfficeDate | None = Field(None, title="Until")
@@ -21,7 +21,7 @@ class TrailFilter(Input):
 
     record_type: ShortText | None = Field(None, title="Kind of record")
     record_id: ShortText | None = Field(None, title="Number of the record")
-    client_id: ShortText | None = Field(None, title="Client")
+    client_id: ClientId | None = Field(None, title="Client")
     user_id: RecordId | None = Field(None, title="Who")
     action: ShortText | None = Field(None, title="What")
     date_from: OfficeDate | None = Field(None, title="From")

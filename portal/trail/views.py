@@ -7,12 +7,11 @@ import config
 from database_pool import transaction
 from portal import audit, tables
 from portal.formats import office_time
-from portal.inputs import lenient
 from portal.paging import listing
 from portal.staff.queries import colleagues
 from portal.trail import queries, words
 from portal.trail.inputs import ReadFilter, TrailFilter
-from portal.web import actor, limited, may, prefilled, render, requires, shows
+from portal.web import actor, exact_filters, limited, list_filters, may, prefilled, render, requires, shows
 
 blueprint = Blueprint("trail", __name__, url_prefix="/audit")
 
@@ -24,7 +23,7 @@ HEADINGS = ("When", "Who", "What was done", "Record", "From → to", "IP address
 def browse() -> Response:
     """The trail, narrowed and paged by the address."""
     arguments = request.args.to_dict()
-    narrowed = lenient(TrailFilter, arguments)
+    narrowed = list_filters(TrailFilter, arguments)
     page = queries.page_of_trail(listing(arguments, queries.SORTS), narrowed)
     return render(
         "trail/list.html",
@@ -44,7 +43,7 @@ def browse() -> Response:
 def reads() -> Response:
     """Who looked at whose data, narrowed and paged by the address."""
     arguments = request.args.to_dict()
-    narrowed = lenient(ReadFilter, arguments)
+    narrowed = list_filters(ReadFilter, arguments)
     page = queries.page_of_reads(listing(arguments, queries.READ_SORTS), narrowed)
     return render(
         "trail/reads.html",
@@ -64,7 +63,7 @@ def reads() -> Response:
 @limited("exports")
 def export() -> BaseResponse:
     """The newest entries that match as a CSV file. That somebody took them along stands in the trail as well."""
-    narrowed = lenient(TrailFilter, request.form.to_dict())
+    narrowed = exact_filters(TrailFilter, request.form.to_dict())
     asked = narrowed.model_dump(exclude_none=True)
     with transaction() as tx:
         audit.record(tx, actor(), "export", "trail", "", after=asked)

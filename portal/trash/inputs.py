@@ -12,7 +12,7 @@ Kind = Literal["client", "policy", "document"]
 class TrashFilter(Input):
     """What the trash may be narrowed by."""
 
-    kind: Kind | None = None
+    kind: Kind | None = Field(None, title="Kind")
 
 
 class EraseInput(Input):

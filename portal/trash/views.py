@@ -9,12 +9,23 @@ from werkzeug.wrappers import Response as BaseResponse
 from database_pool import BusinessRule, Conflict, transaction
 from portal.errors import Refused
 from portal.formats import now
-from portal.inputs import lenient
 from portal.paging import listing
 from portal.staff.queries import colleagues
 from portal.trash import queries, service
 from portal.trash.inputs import EraseInput, TrashFilter
-from portal.web import SubmittedForm, actor, flash, may, not_found, prefilled, redirect_to, render, requires, submitted
+from portal.web import (
+    SubmittedForm,
+    actor,
+    flash,
+    list_filters,
+    may,
+    not_found,
+    prefilled,
+    redirect_to,
+    render,
+    requires,
+    submitted,
+)
 
 blueprint = Blueprint("trash", __name__, url_prefix="/trash")
 
@@ -32,7 +43,7 @@ DELETING = {"client": "clients.delete", "policy": "policies.delete", "document":
 def browse() -> Response:
     """What was deleted, by whom, when, and how many days are left."""
     arguments = request.args.to_dict()
-    narrowed = lenient(TrashFilter, arguments)
+    narrowed = list_filters(TrashFilter, arguments)
     page = queries.page_of_trash(listing(arguments, queries.SORTS), narrowed, _kinds())
     people = {row["user_id"]: row["name"] for row in colleagues()}
     return render(

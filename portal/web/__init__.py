@@ -28,6 +28,7 @@ from portal.web.access import (
     wants_json,
     while_signing_in_by,
 )
+from portal.web.filters import exact_filters, list_filters
 from portal.web.forms import SubmittedForm, prefilled, submitted
 from portal.web.limits import limited
 from portal.web.pages import (
@@ -56,6 +57,7 @@ __all__ = [
     "csv_download",
     "current_user",
     "end_session",
+    "exact_filters",
     "flash",
     "fresh",
     "half_session",
@@ -63,6 +65,7 @@ __all__ = [
     "is_trusted_browser",
     "known_device",
     "limited",
+    "list_filters",
     "may",
     "monitor",
     "not_found",

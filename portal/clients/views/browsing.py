@@ -14,7 +14,6 @@ from portal.clients.words import COLUMNS
 from portal.errors import NotPermitted
 from portal.formats import today
 from portal.freshness import Fresh
-from portal.inputs import lenient
 from portal.lists.service import Preferences, Selection, preferences_of, selection
 from portal.paging import listing
 from portal.settings.queries import masters
@@ -22,9 +21,11 @@ from portal.web import (
     actor,
     csv_download,
     current_user,
+    exact_filters,
     flash,
     fresh,
     limited,
+    list_filters,
     may,
     prefilled,
     redirect_home,
@@ -42,7 +43,7 @@ Filters = dict[str, Any]
 def browse() -> Response:
     """The list of clients, narrowed, sorted and paged by the address."""
     arguments = request.args.to_dict()
-    narrowed = lenient(ClientFilter, arguments)
+    narrowed = list_filters(ClientFilter, arguments)
     answers = fresh()
     page = queries.first_clients(listing(arguments, queries.SORTS), narrowed, answers)
     choices = queries.choices(answers)
@@ -66,7 +67,7 @@ def browse() -> Response:
 def export() -> Response:
     """The list as a CSV file: all its rows, the columns that are shown."""
     arguments = request.args.to_dict()
-    return _file(arguments, queries.filters_of(lenient(ClientFilter, arguments)))
+    return _file(arguments, queries.filters_of(exact_filters(ClientFilter, arguments)))
 
 
 @blueprint.post("/bulk")
@@ -130,7 +131,7 @@ def _preferences(fresh: Fresh | None = None) -> Preferences:
 
 def _filters(wanted: Selection) -> Filters:
     if wanted.everything:
-        return queries.filters_of(lenient(ClientFilter, wanted.arguments))
+        return queries.filters_of(exact_filters(ClientFilter, wanted.arguments))
     return {"client_id_in": list(wanted.ids)}
 
 

@@ -6,10 +6,9 @@ from portal.clients import queries as clients
 from portal.documents import queries, words
 from portal.documents.inputs import SOURCES, DocumentFilter, GapFilter
 from portal.documents.views.routes import blueprint
-from portal.inputs import lenient
 from portal.paging import listing
 from portal.settings.queries import masters
-from portal.web import not_found, prefilled, render, requires
+from portal.web import list_filters, not_found, prefilled, render, requires
 
 MOST_ON_A_PAGE = 25   # documents on the page of their client
 
@@ -19,7 +18,7 @@ MOST_ON_A_PAGE = 25   # documents on the page of their client
 def browse() -> Response:
     """The list of documents, narrowed, sorted and paged by the address."""
     arguments = request.args.to_dict()
-    narrowed = lenient(DocumentFilter, arguments)
+    narrowed = list_filters(DocumentFilter, arguments)
     page = queries.page_of_documents(listing(arguments, queries.SORTS), narrowed)
     return render(
         "documents/list.html",
@@ -47,7 +46,7 @@ def of_client(client_id: str) -> Response:
 def missing() -> Response:
     """Policies without a schedule, and clients of whom no KYC paper is kept."""
     arguments = request.args.to_dict()
-    narrowed = lenient(GapFilter, arguments)
+    narrowed = list_filters(GapFilter, arguments)
     page = queries.page_of_gaps(listing(arguments, queries.GAP_SORTS), narrowed)
     return render(
         "documents/missing.html",

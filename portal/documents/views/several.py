@@ -16,9 +16,8 @@ from portal.documents.views.routes import blueprint
 from portal.documents.zip_stream import zip_stream
 from portal.errors import Refused
 from portal.formats import today
-from portal.inputs import lenient
 from portal.lists.service import Selection, selection
-from portal.web import actor, flash, not_found, redirect_home, requires, shows
+from portal.web import actor, exact_filters, flash, not_found, redirect_home, requires, shows
 
 Row = dict[str, Any]
 NOTHING_CHOSEN = "Tick the documents first, or choose all that match."
@@ -52,7 +51,7 @@ def zip_of_client(client_id: str) -> Response:
 
 def _filters(wanted: Selection) -> Row:
     if wanted.everything:
-        return queries.filters_of(lenient(DocumentFilter, wanted.arguments))
+        return queries.filters_of(exact_filters(DocumentFilter, wanted.arguments))
     numbers = [int(text) for text in wanted.ids if text.isascii() and text.isdigit() and len(text) < 19]
     return {"document_id_in": numbers}
 

@@ -22,6 +22,7 @@ from portal.web import (
     SubmittedForm,
     actor,
     flash,
+    list_filters,
     not_found,
     prefilled,
     redirect_to,
@@ -131,7 +132,7 @@ def _replaced(document_id: int | None, client: Row) -> Row | None:
 
 
 def _ask_for_client() -> Response:
-    wanted = lenient(ClientFilter, {"q": request.args.get("q", "")})
+    wanted = list_filters(ClientFilter, {"q": request.args.get("q", "")})
     found = clients.page_of_clients(listing({"size": "25"}, clients.SORTS), wanted).rows if wanted.q else []
     return render("documents/choose_client.html", found=found, q=wanted.q or "", form=prefilled({"q": wanted.q or ""}))
 

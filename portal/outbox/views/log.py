@@ -5,14 +5,13 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from database_pool import Conflict, transaction
 from portal.errors import Refused
-from portal.inputs import lenient
 from portal.outbox import queries, service
 from portal.outbox.inputs import LogFilter
 from portal.outbox.queries import Row
 from portal.outbox.views.routes import blueprint
 from portal.outbox.words import PURPOSES, SOURCES, STATES, STEPS
 from portal.paging import listing
-from portal.web import actor, flash, not_found, prefilled, redirect_to, render, requires, shows
+from portal.web import actor, flash, list_filters, not_found, prefilled, redirect_to, render, requires, shows
 
 MEANWHILE = "Nothing was done: the message moved on meanwhile. Look at it again."
 
@@ -77,7 +76,7 @@ def retry(message_id: int) -> BaseResponse:
 
 
 def _list(arguments: dict[str, str], *, template: str) -> Response:
-    narrowed = lenient(LogFilter, arguments)
+    narrowed = list_filters(LogFilter, arguments)
     page = queries.page_of_messages(listing(arguments, queries.SORTS), narrowed)
     return render(
         template, page=page, narrowed=narrowed, form=prefilled(narrowed.model_dump()), states=STATES,

@@ -8,7 +8,6 @@ from werkzeug.wrappers import Response as BaseResponse
 from database_pool import Duplicate, transaction
 from portal.errors import Refused
 from portal.formats import now
-from portal.inputs import lenient
 from portal.outbox import consent, conversations, queries
 from portal.outbox.inputs import ReplyInput, ThreadFilter
 from portal.outbox.queries import Row
@@ -20,6 +19,7 @@ from portal.web import (
     actor,
     flash,
     fresh,
+    list_filters,
     may,
     not_found,
     prefilled,
@@ -36,7 +36,7 @@ from portal.web import (
 def inbox() -> Response:
     """Who wrote to us, the latest first."""
     arguments = request.args.to_dict()
-    narrowed = lenient(ThreadFilter, arguments)
+    narrowed = list_filters(ThreadFilter, arguments)
     page = queries.page_of_threads(listing(arguments, queries.THREAD_SORTS), narrowed, fresh())
     return render("outbox/inbox.html", page=page, narrowed=narrowed, form=prefilled(narrowed.model_dump()), kinds=KINDS,
                   open_until=conversations.open_until)  # fmt: skip

@@ -21,9 +21,11 @@ from portal.web import (
     actor,
     csv_download,
     current_user,
+    exact_filters,
     flash,
     fresh,
     limited,
+    list_filters,
     may,
     redirect_home,
     render,
@@ -40,7 +42,7 @@ Filters = dict[str, Any]
 def index() -> Response:
     """The list of policies: a view, narrowed by what the address says, page by page, with count and sum."""
     arguments = request.args.to_dict()
-    wanted = lenient(PolicyFilter, arguments)
+    wanted = list_filters(PolicyFilter, arguments)
     filters = _filters_of(wanted)
     answers = fresh()
     totals = queries.totals(filters, answers)
@@ -65,7 +67,7 @@ def index() -> Response:
 def export() -> Response:
     """The list as a CSV file: all its rows, the columns that are shown."""
     arguments = request.args.to_dict()
-    return _file(arguments, _filters_of(lenient(PolicyFilter, arguments)))
+    return _file(arguments, _filters_of(exact_filters(PolicyFilter, arguments)))
 
 
 @blueprint.post("/policies/bulk")
@@ -133,7 +135,7 @@ def _filters_of(wanted: PolicyFilter) -> Filters:
 
 def _filters(wanted: Selection) -> Filters:
     if wanted.everything:
-        return _filters_of(lenient(PolicyFilter, wanted.arguments))
+        return _filters_of(exact_filters(PolicyFilter, wanted.arguments))
     ids = [int(text) for text in wanted.ids if text.isascii() and text.isdigit() and len(text) < 19]
     return {"policy_id_in": ids, "deleted_at_is": None}
 

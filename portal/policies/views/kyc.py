@@ -10,13 +10,12 @@ from database_pool import transaction
 from portal.documents.inputs import GapFilter
 from portal.documents.queries import gaps_of
 from portal.formats import today
-from portal.inputs import lenient
 from portal.lists.service import selection
 from portal.policies import kyc_requests
 from portal.policies.inputs import KycRequestInput
 from portal.policies.views.routes import blueprint
 from portal.settings.queries import setting
-from portal.web import actor, flash, redirect_home, render, requires, submitted
+from portal.web import actor, exact_filters, flash, redirect_home, render, requires, submitted
 
 NOTHING_CHOSEN = "Tick the rows first, or choose all that match."
 LIST = "/documents/missing"
@@ -30,7 +29,7 @@ def choose_kyc_requests() -> Response | BaseResponse:
     if not wanted:
         flash(NOTHING_CHOSEN, "warn")
         return redirect_home(f"{LIST}?{wanted.query}")
-    gaps = gaps_of(lenient(GapFilter, wanted.arguments)) if wanted.everything else list(wanted.ids)
+    gaps = gaps_of(exact_filters(GapFilter, wanted.arguments)) if wanted.everything else list(wanted.ids)
     found = kyc_requests.choose(gaps)
     return render("policies/kyc_requests.html", selection=found, sample=_sample(found), gaps=gaps,
                   key=uuid.uuid4().hex, back=f"{LIST}?{wanted.query}")  # fmt: skip

@@ -9,7 +9,6 @@ from werkzeug.wrappers import Response as BaseResponse
 from database_pool import BusinessRule, Conflict, Duplicate, transaction
 from portal.errors import Refused
 from portal.formats import now, today
-from portal.inputs import lenient
 from portal.paging import listing
 from portal.policies import chasing, queries, service, waiting, words
 from portal.policies.inputs import FORMS, ArrivalInput, PendingFilter, VersionInput
@@ -18,7 +17,19 @@ from portal.policies.views import form_page
 from portal.policies.views.routes import CHANGED, blueprint, living_policy
 from portal.policies.views.writing import UNFINISHED, saved_page, stored_subject
 from portal.settings.queries import setting
-from portal.web import actor, current_user, flash, may, prefilled, redirect_to, render, requires, shows, submitted
+from portal.web import (
+    actor,
+    current_user,
+    flash,
+    list_filters,
+    may,
+    prefilled,
+    redirect_to,
+    render,
+    requires,
+    shows,
+    submitted,
+)
 
 Answer = Response | BaseResponse
 COMPLETION = "policies/completion.html"
@@ -29,7 +40,7 @@ COMPLETION = "policies/completion.html"
 def pending() -> Response:
     """Policies that wait, oldest first, by what they wait for; with the age of each and who looks after it."""
     arguments = request.args.to_dict()
-    wanted = lenient(PendingFilter, arguments)
+    wanted = list_filters(PendingFilter, arguments)
     filters = queries.pending_filters(wanted, current_user().user_id)
     page = queries.page_of_policies(listing(arguments, queries.PENDING_SORTS), filters)
     totals = queries.totals(filters)

@@ -9,7 +9,6 @@ from werkzeug.wrappers import Response as BaseResponse
 from database_pool import ReferenceMissing, transaction
 from portal.errors import NotPermitted
 from portal.formats import today
-from portal.inputs import lenient
 from portal.lists.service import Selection, selection
 from portal.renewals import bulk, queries, reminding, service, words
 from portal.renewals.inputs import MOST_AT_ONCE, AssignmentInput, BulkInput, RenewalFilter
@@ -20,6 +19,7 @@ from portal.web import (
     SubmittedForm,
     actor,
     current_user,
+    exact_filters,
     flash,
     limited,
     may,
@@ -63,7 +63,7 @@ def _chosen(wanted: Selection) -> list[int]:
 def _filters(wanted: Selection) -> dict[str, Any]:
     if not wanted.everything:
         return {"policy_id_in": _numbers(wanted)}
-    return queries.filters_of(lenient(RenewalFilter, wanted.arguments), today(), current_user().user_id)
+    return queries.filters_of(exact_filters(RenewalFilter, wanted.arguments), today(), current_user().user_id)
 
 
 def _numbers(wanted: Selection) -> list[int]:

@@ -22,9 +22,11 @@ from portal.web import (
     actor,
     csv_download,
     current_user,
+    exact_filters,
     flash,
     fresh,
     limited,
+    list_filters,
     redirect_home,
     render,
     requires,
@@ -43,7 +45,7 @@ TOO_MANY_FOR_SHEET = "The Excel file holds up to 2,000 policies. Narrow the list
 def index() -> Response:
     """What is due, overdue first: figures, twelve months, and the list narrowed by what the address says."""
     arguments = request.args.to_dict()
-    wanted = lenient(RenewalFilter, arguments)
+    wanted = list_filters(RenewalFilter, arguments)
     filters = queries.filters_of(wanted, today(), current_user().user_id)
     answers = fresh()
     totals = queries.totals(filters, answers)
@@ -70,7 +72,7 @@ def index() -> Response:
 def export() -> Response:
     """The list as a CSV file: all its rows, the columns that are shown; a month's own name where it is one month."""
     arguments = request.args.to_dict()
-    wanted = lenient(RenewalFilter, arguments)
+    wanted = exact_filters(RenewalFilter, arguments)
     return exported(arguments, queries.filters_of(wanted, today(), current_user().user_id))
 
 
@@ -92,7 +94,7 @@ def exported(arguments: dict[str, str], filters: dict[str, Any]) -> Response:
 def export_sheet() -> Answer:
     """The renewals of a month (this one where none is named) as the office's Excel sheet, narrowed as the list is."""
     arguments = {"month": f"{today():%Y-%m}", **request.args.to_dict()}
-    wanted = lenient(RenewalFilter, arguments)
+    wanted = exact_filters(RenewalFilter, arguments)
     month = words.month_name(wanted.month or f"{today():%Y-%m}")
     filters = queries.filters_of(wanted, today(), current_user().user_id)
     rows = queries.sheet(listing(arguments, queries.SORTS), filters, MOST_IN_SHEET + 1)

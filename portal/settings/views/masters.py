@@ -3,17 +3,29 @@
 from typing import Any
 
 from flask import Response, request
+from pydantic import Field
 from werkzeug.wrappers import Response as BaseResponse
 
 from database_pool import Conflict, Duplicate, ReferenceMissing, transaction
 from portal.errors import Refused
-from portal.inputs import Input, ReferenceText, lenient
+from portal.inputs import Input, ReferenceText
 from portal.paging import Sort, listing
 from portal.settings import queries, service
 from portal.settings.inputs import MasterInput
 from portal.settings.kinds import KINDS, Kind
 from portal.settings.views.routes import MASTER, blueprint, stored_master
-from portal.web import SubmittedForm, actor, conflict_page, flash, prefilled, redirect_to, render, requires, submitted
+from portal.web import (
+    SubmittedForm,
+    actor,
+    conflict_page,
+    flash,
+    list_filters,
+    prefilled,
+    redirect_to,
+    render,
+    requires,
+    submitted,
+)
 
 LABELS = {
     "name": "Name",
@@ -33,7 +45,7 @@ LABELS = {
 class MasterFilter(Input):
     """What a list of masters may be narrowed by."""
 
-    q: ReferenceText | None = None
+    q: ReferenceText | None = Field(None, title="Name")
 
 
 @blueprint.get(f"/<{MASTER}:name>")
@@ -105,7 +117,7 @@ def _both_versions(kind: Kind, record_id: int, form: SubmittedForm[MasterInput])
 
 
 def _list_page(kind: Kind, form: SubmittedForm[Any], status: int = 200) -> Response:
-    wanted = lenient(MasterFilter, request.args.to_dict())
+    wanted = list_filters(MasterFilter, request.args.to_dict())
     page = queries.page_of_masters(
         kind.relation,
         listing(request.args.to_dict(), [Sort("name", "name", kind.key, key_kind="whole")], size=100),

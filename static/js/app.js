@@ -133,6 +133,13 @@ function recount(form) {
   one("[data-count]", form).textContent = `${count.toLocaleString("en-IN")} selected`
 }
 
+// Another filter, other rows: what is still there stays ticked, "all that match" was said of the ones before.
+document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
+  if (ctx.target?.id !== "main") return
+  for (const box of all("form[data-bulk] input[name=everything]")) box.checked = false
+  all("form[data-bulk]").forEach(recount)
+})
+
 document.addEventListener("change", (event) => {
   const form = event.target.closest("form[data-bulk]")
   if (!form) return

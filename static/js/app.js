@@ -19,9 +19,10 @@ function closeMenus() {
   }
 }
 
-// Leaving a page with a form that was changed and not sent asks first. Forms say so with data-ask-before-leaving.
+// Leaving a page with a form that was changed and not sent asks first. Forms say so with data-ask-before-leaving, which
+// is "typed" where the page answers a form that was sent: what stands in it is not saved yet.
 
-const changed = new Set()
+const changed = new Set(all("form[data-ask-before-leaving=typed]"))
 
 document.addEventListener("input", (event) => {
   const form = event.target.closest("form[data-ask-before-leaving]")

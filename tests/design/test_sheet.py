@@ -17,7 +17,8 @@ def test_it_is_for_administrators(app, role, status):
 
 def test_it_shows_every_macro_of_fields_lists_and_charts(app):
     sheet = (TEMPLATES / "design/sheet.html").read_text()
-    elsewhere = {"csrf", "error_summary", "show_password", "saved_tabs", "bulk_start"}   # show nothing by themselves
+    # These show nothing by themselves.
+    elsewhere = {"asks_before_leaving", "csrf", "error_summary", "show_password", "saved_tabs", "bulk_start"}
     for name in ("_forms.html", "_paging.html", "_charts.html", "lists/_tools.html"):
         for macro in re.findall(r"\{% macro ([a-z]\w*)\(", (TEMPLATES / name).read_text()):
             assert macro in elsewhere or f"{macro}(" in sheet, f"{name}: {macro}"

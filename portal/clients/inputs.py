@@ -155,12 +155,6 @@ class VersionInput(Input):
     version: Version
 
 
-class AssignmentInput(Input):
-    """Whose clients the ticked ones shall be; without an agent, nobody's."""
-
-    agent_id: RecordId | None = Field(None, title="Agent")
-
-
 class ClientFilter(Input):
     """What the list of clients may be narrowed by."""
 

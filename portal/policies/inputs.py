@@ -261,12 +261,6 @@ class VersionInput(Input):
     version: Version
 
 
-class AssignmentInput(Input):
-    """Whose policies the ticked ones shall be; without an agent, nobody's."""
-
-    agent_id: RecordId | None = Field(None, title="Agent")
-
-
 class RenewalWish(Input):
     """What of the form of a renewal decides on advice about it."""
 

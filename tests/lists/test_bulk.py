@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 
 import pytest
 
@@ -89,7 +90,33 @@ def test_the_ticked_policies_get_the_agent(clerk):
     assert [row["policy_id"] for row in given] == [1, 2]
 
 
-@pytest.mark.parametrize(("agent", "sentence"), [("99", "does not exist any more"), ("x", "whole number")])
+def test_no_agent_is_chosen_beforehand(clerk):
+    page = clerk.submit("/clients/bulk", {"action": "agent", "everything": "1", "query": "city=Mumbai"}).text
+    select = re.search(r'<select id="f-agent_id" name="agent_id" required>(.*?)</select>', page, re.DOTALL)[1]
+    assert "selected" not in select
+    assert re.findall(r'value="(\w*)"', select) == ["", "1", "2", "nobody"]
+
+
+def test_to_have_chosen_nobody_takes_the_agents_away(clerk):
+    clerk.submit("/policies/bulk/agent", {"chosen": ["3", "4"], "query": "", "agent_id": "1"})
+    clerk.submit("/policies/bulk/agent", {"chosen": ["3"], "query": "", "agent_id": "nobody"})
+    assert "1 policy is assigned to nobody." in clerk.get("/policies").text
+    rows = execute_query("policies", columns="policy_id, agent_id", filters={"policy_id_in": [3, 4]}, order="policy_id")
+    assert [row["agent_id"] for row in rows.data] == [None, 1]
+
+
+@pytest.mark.parametrize("path", ["/clients/bulk/agent", "/policies/bulk/agent"])
+def test_to_choose_nothing_takes_no_agent_away(clerk, path):
+    before = execute_query("clients", columns="client_id, agent_id", order="client_id").data
+    answer = clerk.submit(path, {"everything": "1", "query": "", "agent_id": ""})
+    assert answer.status_code == 422
+    assert "Agent is needed." in answer.text
+    assert execute_query("clients", columns="client_id, agent_id", order="client_id").data == before
+
+
+@pytest.mark.parametrize(("agent", "sentence"), [
+    ("99", "does not exist any more"), ("x", "whole number"), ("9" * 12, "Agent must be at most"),
+])
 def test_an_agent_that_does_not_exist_is_refused_and_nothing_changes(clerk, agent, sentence):
     answer = clerk.submit("/clients/bulk/agent", {"chosen": "TC01", "agent_id": agent})
     assert answer.status_code == 422

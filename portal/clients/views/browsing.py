@@ -8,12 +8,13 @@ from werkzeug.wrappers import Response as BaseResponse
 from database_pool import ReferenceMissing, transaction
 from portal import audit
 from portal.clients import queries, service
-from portal.clients.inputs import CLIENT_TYPES, AssignmentInput, ClientFilter
+from portal.clients.inputs import CLIENT_TYPES, ClientFilter
 from portal.clients.views.routes import blueprint
 from portal.clients.words import COLUMNS
 from portal.errors import NotPermitted
 from portal.formats import today
 from portal.freshness import Fresh
+from portal.lists.inputs import AssignmentInput
 from portal.lists.service import Preferences, Selection, preferences_of, selection
 from portal.paging import listing
 from portal.settings.queries import masters
@@ -92,13 +93,14 @@ def assign_agent() -> Response | BaseResponse:
     form = submitted(AssignmentInput)
     if form.data is None:
         return _ask_for_agent(form.errors.get("agent_id", ""))
+    agent_id = form.data.agent_id or None
     rows = queries.all_clients(_filters(wanted))
     try:
         with transaction() as tx:
-            changed = service.assign_agent(tx, actor(), rows, form.data.agent_id)
+            changed = service.assign_agent(tx, actor(), rows, agent_id)
     except ReferenceMissing:
         return _ask_for_agent("This agent does not exist any more. Please choose one of the list.")
-    name = next((agent["name"] for agent in masters().agents if agent["id"] == form.data.agent_id), "nobody")
+    name = next((agent["name"] for agent in masters().agents if agent["id"] == agent_id), "nobody")
     rest = f" {len(rows) - changed} had that agent already." if changed < len(rows) else ""
     flash(f"{changed} {'client is' if changed == 1 else 'clients are'} assigned to {name}.{rest}")
     return redirect_home(f"/clients?{wanted.query}")

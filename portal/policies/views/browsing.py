@@ -11,10 +11,11 @@ from portal.errors import NotPermitted
 from portal.formats import today
 from portal.freshness import Fresh
 from portal.inputs import lenient
+from portal.lists.inputs import AssignmentInput
 from portal.lists.service import Preferences, Selection, preferences_of, selection
 from portal.paging import listing
 from portal.policies import assignment, queries, words
-from portal.policies.inputs import AssignmentInput, PolicyFilter
+from portal.policies.inputs import PolicyFilter
 from portal.policies.views.routes import blueprint
 from portal.settings.queries import masters
 from portal.web import (
@@ -92,13 +93,14 @@ def assign_agent() -> Response | BaseResponse:
     form = submitted(AssignmentInput)
     if form.data is None:
         return _ask_for_agent(form.errors.get("agent_id", ""))
+    agent_id = form.data.agent_id or None
     rows = queries.all_policies(_filters(wanted))
     try:
         with transaction() as tx:
-            changed = assignment.assign_agent(tx, actor(), rows, form.data.agent_id)
+            changed = assignment.assign_agent(tx, actor(), rows, agent_id)
     except ReferenceMissing:
         return _ask_for_agent("This agent does not exist any more. Please choose one of the list.")
-    name = next((agent["name"] for agent in masters().agents if agent["id"] == form.data.agent_id), "nobody")
+    name = next((agent["name"] for agent in masters().agents if agent["id"] == agent_id), "nobody")
     rest = f" {len(rows) - changed} had that agent already." if changed < len(rows) else ""
     flash(f"{changed} {'policy is' if changed == 1 else 'policies are'} assigned to {name}.{rest}")
     return redirect_home(f"/policies?{wanted.query}")

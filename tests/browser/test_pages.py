@@ -131,6 +131,20 @@ def test_the_menus_of_a_list_lie_within_a_phone(open_page: Callable[..., Page], 
     assert menus.count() >= 2
 
 
+def test_a_phone_reaches_every_place_that_the_desk_does(open_page: Callable[..., Page]) -> None:
+    page = open_page("/", "phone")
+    at_the_desk = page.evaluate(
+        "[...document.querySelectorAll('nav.side a, .menu.add a')].map(a => a.getAttribute('href'))")
+    page.get_by_role("navigation", name="Quick").get_by_role("link", name="More").click()
+    more = page.get_by_role("navigation", name="More", exact=True)
+    more.get_by_role("link", name="Add policy").wait_for()
+    reached = [link.get_attribute("href") for link in more.get_by_role("link").all() if link.is_visible()]
+    assert len(at_the_desk) > 12
+    assert set(reached) == set(at_the_desk)
+    more.get_by_role("link", name="Renewals").click()
+    page.get_by_role("heading", name="Renewals", level=1).wait_for()
+
+
 HEAVIEST = 60 * 1024   # bytes of a page as it travels
 
 

@@ -70,14 +70,20 @@ def redirect_home(target: str | None) -> BaseResponse:
     return redirect(safe_next(target), 303)
 
 
-def flash(sentence: str, kind: str = "ok", *, undo: str = "", version: int = 0) -> None:
+def flash(
+    sentence: str, kind: str = "ok", *, undo: str = "", version: int = 0, link: str = "", label: str = ""
+) -> None:
     """Shows a short message on the next page. `kind`: ok, warn or bad.
 
     With `undo`, the path of a form that takes it back, the message has a button for it; `version` is that of the record
-    as it stands now.
+    as it stands now. With `link`, the path of what usually comes next, it has a link called `label`.
     """
     text = sentence[:LONGEST_MESSAGE]
-    message: Any = {"text": text, "undo": undo, "version": version} if undo else text
+    message: Any = text
+    if undo:
+        message = {"text": text, "undo": undo, "version": version}
+    elif link:
+        message = {"text": text, "link": link, "label": label}
     flask_flash(message, kind)
 
 

@@ -37,6 +37,7 @@ def test_files_lead_to_their_batch_and_are_stored(clerk):
     assert "<strong>0 of 2</strong>" in page
     assert 'hx-trigger="every 1s"' in page
     run_due_tasks()
+    assert f'<a href="/policies/{POLICY}">To the policy' in clerk.get(answer.location).text
     page = clerk.get(answer.location + "?part=1").text
     assert "<strong>2 of 2</strong>" in page
     assert "hx-trigger" not in page

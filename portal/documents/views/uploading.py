@@ -85,7 +85,8 @@ def batch(batch_id: str) -> Response:
     wanted = lenient(BatchFilter, request.args.to_dict())
     status = _status(batch_id, after=wanted.after or 0, limit=MOST_SHOWN)
     template = "documents/_batch.html" if request.args.get("part") else "documents/batch.html"
-    return render(template, batch=status, words=words, most=MOST_SHOWN, after=wanted.after or 0)
+    return render(template, batch=status, words=words, most=MOST_SHOWN, after=wanted.after or 0,
+                  policies=[] if request.args.get("part") else _policies_of(status["files"]))  # fmt: skip
 
 
 @blueprint.post("/documents/batches/<batch_id>/cancellation")
@@ -120,6 +121,13 @@ def _files() -> list[FileStorage]:
 def _status(batch_id: str, *, after: int = 0, limit: int) -> Row:
     status = batch_file_manager.status(batch_id[:32], after=min(after, LARGEST_ID), limit=limit)
     return status or not_found("There is no such batch of files.")
+
+
+def _policies_of(files: list[Row]) -> list[tuple[int, str]]:
+    """The policies that these files belong to."""
+    documents = queries.documents_of([file["document_id"] for file in files if file["document_id"]])
+    found = {row["policy_id"]: row["policy_number"] or "number awaited" for row in documents if row["policy_id"]}
+    return list(found.items())
 
 
 def _replaced(document_id: int | None, client: Row) -> Row | None:

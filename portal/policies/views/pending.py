@@ -15,7 +15,7 @@ from portal.policies.inputs import FORMS, ArrivalInput, PendingFilter, VersionIn
 from portal.policies.notices import Way, ways_of_many
 from portal.policies.views import form_page
 from portal.policies.views.routes import CHANGED, blueprint, living_policy
-from portal.policies.views.writing import UNFINISHED, saved_page, stored_subject
+from portal.policies.views.writing import UNFINISHED, saved_page, stored_subject, upload_link
 from portal.settings.queries import setting
 from portal.web import (
     actor,
@@ -88,7 +88,8 @@ def complete(policy_id: int) -> Answer:
                     tx, actor(), stored, form.data, book=book, pending=still_pending,
                     with_commission=may("commission.read"), only_from="pending",
                 )  # fmt: skip
-            return saved_page(form.data, tx.changes[0].rows[0], book)
+            saved = tx.changes[0].rows[0]
+            return saved_page(form.data, saved, book, link=upload_link(saved))
         except Duplicate as error:
             taken = form_page.refuse_duplicate(form, error)
         except BusinessRule as error:

@@ -25,7 +25,7 @@ from portal.policies.pricing import Book, price
 from portal.policies.views import form_page
 from portal.policies.views.form_page import Subject
 from portal.policies.views.routes import CHANGED, any_policy, blueprint, living_policy
-from portal.policies.views.writing import UNFINISHED
+from portal.policies.views.writing import UNFINISHED, UPLOAD, upload_link
 from portal.settings.queries import lost_reasons
 from portal.web import SubmittedForm, actor, flash, may, prefilled, redirect_to, render, requires, shows, submitted
 
@@ -73,7 +73,8 @@ def renew(policy_id: int) -> Answer:
                     tx, actor(), old, form.data, book=book, pending=pending, with_commission=may("commission.read"),
                     tell_client=bool(form.value("tell_client")),
                 )  # fmt: skip
-            flash(f"Policy {old['policy_number'] or ''} is renewed.")
+            link = upload_link({"client_id": old["client_id"], "policy_id": new_id})
+            flash(f"Policy {old['policy_number'] or ''} is renewed.", link=link, label=UPLOAD)
             return redirect_to("policies.page", policy_id=new_id)
         except Duplicate as error:
             if error.constraint == "policies_renewal":

@@ -33,6 +33,7 @@ FORM = "policies/form.html"
 SAVED_AND_DELETED = (
     "This form was saved before, and the policy has been deleted since. Press the button again to add it anew."
 )
+UPLOAD = "Upload its document"
 UNFINISHED = ("recalculate", "add-person")
 
 
@@ -111,7 +112,7 @@ def create() -> Answer:
                 )
             saved = tx.changes[0].rows[0]
             if queries.is_there(saved["policy_id"]):
-                shown = saved_page(form.data, saved, book)
+                shown = saved_page(form.data, saved, book, link=upload_link(saved))
                 again = {"client_id": client_id, "line": line}
                 return redirect_to("policies.new", **again) if request.form.get("action") == "another" else shown
             form.values.pop("form_key")
@@ -161,7 +162,9 @@ def change(policy_id: int) -> Answer:
                 service.change(
                     tx, actor(), stored, form.data, book=book, pending=pending, with_commission=may("commission.read")
                 )
-            return saved_page(form.data, tx.changes[0].rows[0], book)
+            saved = tx.changes[0].rows[0]
+            link = upload_link(saved) if stored["state"] == "pending" and saved["state"] == "live" else ""
+            return saved_page(form.data, saved, book, link=link)
         except Duplicate as error:
             taken = form_page.refuse_duplicate(form, error)
         except BusinessRule as error:
@@ -201,11 +204,20 @@ def _show_both(form: SubmittedForm[PolicyInput], policy_id: int) -> Response:
     )
 
 
-def saved_page(data: PolicyInput, row: dict[str, Any], book: Book) -> BaseResponse:
-    """Sends the browser to a policy just saved, with a word on what it still waits for and on an unusual tax."""
+def upload_link(policy: dict[str, Any]) -> str:
+    """The address of the form for a policy's own document; nothing for whoever may not add one."""
+    wanted = {"client_id": policy["client_id"], "policy_id": policy["policy_id"], "kind": "policy-schedule"}
+    return url_for("documents.choose", **wanted) if may("documents.write") else ""
+
+
+def saved_page(data: PolicyInput, row: dict[str, Any], book: Book, *, link: str = "") -> BaseResponse:
+    """Sends the browser to a policy just saved, with a word on what it still waits for and on an unusual tax. `link`
+    leads to the form for its document.
+    """
     number = row["policy_number"] or "without a number yet"
     waits = f" It waits for: {', '.join(row['waiting_for'])}." if row["waiting_for"] else ""
-    flash(f"Policy {number} is saved{' as pending' if row['state'] == 'pending' else ''}.{waits}")
+    pending = " as pending" if row["state"] == "pending" else ""
+    flash(f"Policy {number} is saved{pending}.{waits}", link=link, label=UPLOAD)
     for warning in price(data, row["line"], book).tax.warnings:
         flash(warning, "warn")
     return redirect_to("policies.page", policy_id=row["policy_id"])

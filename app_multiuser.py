@@ -65,7 +65,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
         config.use_settings(settings)
     app = application.Portal(__name__)
     _configure(app, settings)
-    logs.configure(settings.log_dir, console=settings.flask_env == "development")
+    logs.configure(settings.log_dir, largest=settings.log_file_mb, console=settings.flask_env == "development")
     metrics.connect(app)
     protection.connect(app)
     limits.connect(app, settings)

@@ -80,6 +80,9 @@ class Settings:
         "/var/lib/insurance-portal")
     log_dir: pathlib.Path = _setting(
         "portal", parse.path, "logs", "Folder of the log files.", "/var/log/insurance-portal")
+    log_file_mb: int = _setting(
+        "portal", parse.number(0, 10_000), 10, "Size in MB at which a log file is put aside; the last nine are kept. "
+        "0: never, because logrotate does it by days (deploy/insurance-portal.logrotate).", "10")
     backup_dir: pathlib.Path = _setting(
         "portal", parse.path, "backups", "Folder of the nightly backups; best on another disk or machine.",
         "/mnt/backup/insurance-portal")

@@ -32,7 +32,7 @@ from config import ConfigurationError, settings, tell_libraries
 from database_pool import DatabaseError, close_database, start_database, stop_database
 from portal.privacy.keys import check_keys
 from portal.web import reads
-from portal.web.logs import KEPT_FILES, LARGEST_FILE, SharedRotatingFile
+from portal.web.logs import KEPT_FILES, MEGABYTE, SharedRotatingFile
 from task_queue import task_queue
 
 _predecessor = 0  # the master that this one was started by with USR2, while it is there
@@ -169,7 +169,8 @@ class PortalLogger(Logger):
         if output in (None, "-"):
             super()._set_handler(log, output, fmt, stream)
             return
-        file = SharedRotatingFile(str(output), maxBytes=LARGEST_FILE, backupCount=KEPT_FILES, delay=True)
+        file = SharedRotatingFile(str(output), maxBytes=_settings.log_file_mb * MEGABYTE, backupCount=KEPT_FILES,
+                                  delay=True)
         handlers: list[logging.Handler] = [file]
         if log is self.error_log:
             handlers.append(logging.StreamHandler(sys.stderr))

@@ -8,10 +8,12 @@ import os
 import pathlib
 import sys
 import traceback
+from io import TextIOWrapper
 from types import TracebackType
 
 from flask import g, has_request_context, request
 
+import config
 from task_queue import current_task
 
 try:
@@ -21,7 +23,7 @@ except ImportError:   # Windows, where one process serves
 
 ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 LONGEST_MESSAGE = 300
-LARGEST_FILE = 10_000_000
+MEGABYTE = 1_000_000
 KEPT_FILES = 9
 FROM_THE_CALLER = (
     "endpoint", "user_id", "client", "subject", "record", "task_id", "task", "attempt", "request_id", "seconds",
@@ -32,28 +34,35 @@ class SharedRotatingFile(logging.handlers.RotatingFileHandler):
     """A rotated file that several processes write: whoever meets it full moves it away under a lock, the others follow.
 
     RotatingFileHandler alone would let each process rename the file the others have just begun, and lose nine tenths.
+    With a size of 0 nobody moves it but logrotate.
     """
 
     look_every = 0.0   # seconds between looks whether somebody else has moved the file; lines go after it until then
     _look_at = 0.0
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Writes the line; what goes wrong is told on the terminal and costs no request anything but this line."""
         if record.created >= self._look_at or record.created < self._look_at - self.look_every:   # or the clock was set
             self._look_at = record.created + self.look_every
-            self._follow()
+            try:
+                self._follow()
+            except OSError:
+                self.handleError(record)
+                return
         super().emit(record)
 
     def shouldRollover(self, record: logging.LogRecord) -> int:  # noqa: N802 - the name is logging's
         """Whether the file is full; whether this line fills it, logging would find out by making the line twice."""
         if self.stream is None:
             self.stream = self._open()
-        return os.fstat(self.stream.fileno()).st_size >= self.maxBytes
+        return 0 < self.maxBytes <= os.fstat(self.stream.fileno()).st_size
 
     def doRollover(self) -> None:  # noqa: N802 - the name is logging's
         if fcntl is None:
             super().doRollover()
             return
         with open(f"{self.baseFilename}.lock", "a") as lock:
+            config.give_to_the_folders_owner(lock.fileno(), pathlib.Path(self.baseFilename).parent)
             fcntl.flock(lock, fcntl.LOCK_EX)
             self._follow()
             if os.path.getsize(self.baseFilename) >= self.maxBytes:
@@ -69,7 +78,13 @@ class SharedRotatingFile(logging.handlers.RotatingFileHandler):
             return
         if current is None or not os.path.samestat(current, os.fstat(self.stream.fileno())):
             self.stream.close()
+            self.stream = None   # where it cannot be opened now, the next line tries again
             self.stream = self._open()
+
+    def _open(self) -> TextIOWrapper:
+        stream = super()._open()
+        config.give_to_the_folders_owner(stream.fileno(), pathlib.Path(self.baseFilename).parent)
+        return stream
 
 
 class Discreet(logging.Formatter):
@@ -111,13 +126,17 @@ class OneLine(Discreet):
         return json.dumps(event, ensure_ascii=True, default=str)
 
 
-def configure(folder: pathlib.Path, *, console: bool) -> None:
-    """Sends the events of this process to `folder`/multiuser_app.log, and to the terminal where `console` is wanted."""
+def configure(folder: pathlib.Path, *, largest: int, console: bool) -> None:
+    """Sends the events of this process to `folder`/multiuser_app.log, and to the terminal where `console` is wanted.
+
+    `largest`: MB at which the file is put aside, 0 for never.
+    """
     handlers: list[logging.Handler] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handlers.append(SharedRotatingFile(
-            folder / "multiuser_app.log", maxBytes=LARGEST_FILE, backupCount=KEPT_FILES, encoding="utf-8", delay=True))
+            folder / "multiuser_app.log", maxBytes=largest * MEGABYTE, backupCount=KEPT_FILES, encoding="utf-8",
+            delay=True))
         handlers[0].setFormatter(OneLine())
     except OSError:
         console = True   # a portal without a log file still serves; the terminal (or journal) has the events

@@ -3,9 +3,11 @@
 import json
 import logging
 import multiprocessing
+import os
 import sys
 from collections import Counter
 
+import pytest
 from pydantic import ValidationError
 
 from database_pool import InvalidData, execute_query
@@ -60,14 +62,48 @@ def test_a_log_that_is_looked_after_now_and_then_follows_its_file_all_the_same(t
     assert path.read_text() == "the clock was set back\n"
 
 
+def test_a_file_that_cannot_be_opened_again_costs_its_lines_and_no_request(tmp_path, capsys):
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    handler = SharedRotatingFile(folder / "portal.log", maxBytes=20_000, backupCount=2)
+    handler.emit(logging.makeLogRecord({"msg": "before"}))
+    folder.rename(tmp_path / "away")
+    for _ in range(2):
+        handler.emit(logging.makeLogRecord({"msg": "lost"}))
+    folder.mkdir()
+    handler.emit(logging.makeLogRecord({"msg": "after"}))
+    handler.close()
+    assert capsys.readouterr().err.count("FileNotFoundError") == 2
+    assert (tmp_path / "away" / "portal.log").read_text() == "before\n"
+    assert (folder / "portal.log").read_text() == "after\n"
+
+
+def test_without_a_size_no_file_is_put_aside(tmp_path):
+    handler = SharedRotatingFile(tmp_path / "portal.log", maxBytes=0, backupCount=9)
+    for _ in range(100):
+        handler.emit(logging.makeLogRecord({"msg": "x" * 1000}))
+    handler.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["portal.log"]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give a file away")
+def test_what_root_logs_in_the_folder_of_the_portals_user_that_user_can_go_on_with(tmp_path):
+    os.chown(tmp_path, 65534, 65534)
+    handler = SharedRotatingFile(tmp_path / "portal.log", maxBytes=500, backupCount=2)
+    for _ in range(3):
+        handler.emit(logging.makeLogRecord({"msg": "x" * 500}))
+    handler.close()
+    assert {path.stat().st_uid for path in tmp_path.iterdir()} == {65534}
+
+
 def test_a_folder_that_cannot_be_written_does_not_stop_the_portal(tmp_path, capsys):
     file_in_the_way = tmp_path / "logs"
     file_in_the_way.write_text("")
     try:
-        logs.configure(file_in_the_way, console=False)
+        logs.configure(file_in_the_way, largest=1, console=False)
         logging.getLogger("portal").warning("still heard")
     finally:
-        logs.configure(tmp_path / "elsewhere", console=False)
+        logs.configure(tmp_path / "elsewhere", largest=1, console=False)
     assert "still heard" in capsys.readouterr().err
 
 

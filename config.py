@@ -139,6 +139,15 @@ class Settings:
     web_max_requests_jitter: int = _setting(
         "web", parse.number(0, 10_000_000), 25_000, "Random addition to it: they are not replaced all at once.",
         "25000")
+    web_keepalive: int = _setting(
+        "web", parse.number(1, 3600), 5, "Seconds that an idle connection stays open. More than keepalive_timeout of "
+        "nginx's upstream (4 s), or requests meet a closing connection.", "5")
+    web_preload: Literal["yes", "no"] = _setting(
+        "web", parse.choice({"yes": "yes", "no": "no"}), "yes", "Whether the application is imported once and shared; "
+        "no: by each web process, which takes several times the memory and lets HUP bring new code.", "yes")
+    web_tmp_dir: pathlib.Path | None = _setting(
+        "web", parse.path, None, "Folder of the files by which web processes show that they live. Absent: /dev/shm "
+        "where there is one, because a slow disk must not look like a stuck process.", "/run/insurance-portal")
 
     database_url: str | None = _setting(
         "database", _POSTGRES, None, "Any PostgreSQL, for reading and writing.",

@@ -209,14 +209,18 @@ timeout = _settings.web_timeout
 graceful_timeout = _settings.web_graceful_timeout
 # Longer than nginx keeps its connections to us (4 s in nginx.conf), so that only nginx closes an idle one: the other
 # way round a request could meet a closing connection. Short, because a stopping worker waits for idle ones.
-keepalive = 5
+# WEB_KEEPALIVE.
+keepalive = _settings.web_keepalive
 # The libraries of the providers are imported once and shared. Whatever is opened, is opened after the fork.
-preload_app = True
+# WEB_PRELOAD.
+preload_app = _settings.web_preload == "yes"
 # gunicorn 27 would open a control socket in the home folder, which a locked-down service cannot write.
 control_socket_disable = True
 pidfile = str(_settings.data_dir / "gunicorn.pid")
-# The workers' heartbeat files, in memory: a slow disk must not look like a stuck worker.
-worker_tmp_dir = "/dev/shm" if pathlib.Path("/dev/shm").is_dir() else None  # noqa: S108 - mkstemp, unlinked at once
+# The workers' heartbeat files, in memory: a slow disk must not look like a stuck worker. WEB_TMP_DIR.
+_memory = pathlib.Path("/dev/shm")  # noqa: S108 - mkstemp, unlinked at once
+_heartbeats = _settings.web_tmp_dir or (_memory if _memory.is_dir() else None)
+worker_tmp_dir = str(_heartbeats) if _heartbeats else None
 forwarded_allow_ips = ",".join(str(network) for network in _settings.trusted_proxies)
 proc_name = "insurance-portal"
 logger_class = PortalLogger

@@ -167,20 +167,10 @@ def test_gevent_patches_before_anything_else_is_imported():
     assert ast.unparse(second) == "monkey.patch_all()"
 
 
-def test_the_values_follow_the_settings():
-    environment = {
-        "PATH": os.environ["PATH"],
-        "DATA_DIR": str(server_folder("values")),
-        "LOG_DIR": str(server_folder("values")),
-        "PORT": "6123",
-        "WEB_CONCURRENCY": "3",
-        "WEB_CONNECTIONS": "77",
-        "WEB_TIMEOUT": "41",
-        "WEB_GRACEFUL_TIMEOUT": "11",
-        "WEB_MAX_REQUESTS": "900",
-        "WEB_MAX_REQUESTS_JITTER": "90",
-        "TRUSTED_PROXIES": "10.1.0.0/16",
-    }
+def _values(**given: str) -> dict[str, str]:
+    """What gunicorn makes of the file with this environment."""
+    environment = {"PATH": os.environ["PATH"], "DATA_DIR": str(server_folder("values")),
+                   "LOG_DIR": str(server_folder("values")), **given}
     shown = subprocess.run(
         [sys.executable, "-m", "gunicorn", "-c", "gunicorn_config.py", "--print-config", "wsgi:application"],
         cwd=ROOT,
@@ -189,14 +179,31 @@ def test_the_values_follow_the_settings():
         text=True,
         timeout=60,
     ).stdout
-    values = dict(line.split("=", 1) for line in re.sub(r" += ", "=", shown).splitlines() if "=" in line)
+    for name in ("DATA_DIR", "LOG_DIR"):
+        remove_folder(Path(environment[name]))
+    return dict(line.split("=", 1) for line in re.sub(r" += ", "=", shown).splitlines() if "=" in line)
+
+
+def test_the_values_follow_the_settings():
+    values = _values(
+        PORT="6123", WEB_CONCURRENCY="3", WEB_CONNECTIONS="77", WEB_TIMEOUT="41", WEB_GRACEFUL_TIMEOUT="11",
+        WEB_MAX_REQUESTS="900", WEB_MAX_REQUESTS_JITTER="90", TRUSTED_PROXIES="10.1.0.0/16", WEB_KEEPALIVE="9",
+        WEB_PRELOAD="no", WEB_TMP_DIR="/tmp")
     assert values["bind"] == "['127.0.0.1:6123']"
     assert (values["workers"], values["worker_connections"]) == ("3", "77")
-    assert (values["timeout"], values["graceful_timeout"]) == ("41", "11")
+    assert (values["timeout"], values["graceful_timeout"], values["keepalive"]) == ("41", "11", "9")
     assert (values["max_requests"], values["max_requests_jitter"]) == ("900", "90")
     assert "10.1.0.0/16" in values["forwarded_allow_ips"]
-    assert (values["preload_app"], values["control_socket_disable"]) == ("True", "True")
+    assert (values["preload_app"], values["worker_tmp_dir"]) == ("False", "/tmp")
+    assert values["control_socket_disable"] == "True"
     assert "FairGeventWorker" in values["worker_class"]
+
+
+def test_what_has_no_setting_can_be_changed_by_gunicorns_own_variable():
+    """docs/operations.md says so."""
+    values = _values(GUNICORN_CMD_ARGS="--backlog=512 --limit-request-line=2000 --keep-alive=7", WEB_KEEPALIVE="9")
+    assert (values["backlog"], values["limit_request_line"], values["keepalive"]) == ("512", "2000", "7")
+    assert values["preload_app"] == "True"
 
 
 def test_wrong_settings_stop_the_start_with_one_line_each_and_no_traceback():
@@ -218,6 +225,16 @@ def test_wrong_settings_stop_the_start_with_one_line_each_and_no_traceback():
 def test_it_listens_on_this_machine_alone(server):
     family = {connection.laddr.ip for connection in psutil.Process(server.process.pid).net_connections("tcp")}
     assert family == {"127.0.0.1"}
+
+
+def test_each_process_can_import_the_application_itself(start):
+    server = start(WEB_PRELOAD="no", WEB_CONCURRENCY="2")
+    assert [server.get("/") for _ in range(5)] == [200] * 5
+    # HUP then brings new code: there is nothing that the master has imported before.
+    (server.folder / "tiny.py").write_text(APPLICATION.replace("200 OK", "202 Accepted"))
+    server.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: [server.get("/") for _ in range(8)] == [202] * 8, "the new code")
+    assert "Traceback" not in server.output.read_text()
 
 
 def test_no_control_socket_is_opened(server):

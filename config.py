@@ -175,7 +175,8 @@ class Settings:
         "one kind.", "2000")
     task_broker_url: str | None = _setting(
         "pool", parse.url("amqp", "amqps", "redis", "rediss", "sqs", example="amqp://user:password@host/portal"), None,
-        "Carries the ids of tasks to worker services; the rows stay in the database.", "amqp://localhost/portal",
+        "Accepted and checked, and not used: worker services find their tasks in the database, which needs no broker.",
+        "amqp://localhost/portal",
         secret=True)
 
     rate_limit_pages: Rate | None = _setting(

@@ -21,9 +21,11 @@ import platform
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from deployment import checks, environment, files, precompress, serving, system_packages, upgrading
-from deployment.plan import ROOT, Plan
+from deployment.owner import Owner, another_owner, is_root
+from deployment.plan import ROOT, Folders, Plan
 from deployment.report import Report, run
 
 REQUIREMENTS = "requirements_production.txt"
@@ -52,8 +54,14 @@ def main(arguments: list[str]) -> int:
         return 1
     if not options.start or options.dry_run or found is None:
         report.title("Ready: python3 deploy_multiuser.py --start, or ./start_multiuser.sh")
+        if found is not None and (sentence := _wrong_address(plan, found)):
+            report.say(f"But first: {sentence}")
         return 0
     report.title("Start")
+    if found["owner"]:
+        report.fail(f"The data belong to {found['owner']}.",
+                    f"Start it as that user: sudo -u {found['owner']} python3 deploy_multiuser.py --start")
+        return 1
     address = found["address"] if plan.domain else _local_address(found)
     demo = _demo_options(options) if options.demo else None
     return serving.serve(plan, report, bind=found["web_bind"], address=address, demo=demo)
@@ -71,7 +79,8 @@ def set_up(plan: Plan, report: Report) -> dict[str, Any] | None:
     found = inspect(plan, report, look=report.dry_run)
     if found is not None and not report.failed:
         report.title("Files for this machine")
-        files.write_files(plan, report, _upstream(found["web_bind"]))
+        folders = Folders(Path(found["data_dir"]), Path(found["log_dir"]), Path(found["backup_dir"]))
+        files.write_files(plan, report, _upstream(found["web_bind"]), folders)
         precompress.pack_static_files(plan, report)
     return found
 
@@ -99,19 +108,22 @@ def inspect(plan: Plan, report: Report, *, look: bool) -> dict[str, Any] | None:
     if not plan.python.exists():
         report.would("check the configuration and the services")
         return None
+    owner = _owner_of_the_data(plan)
     code, output = run([plan.python, "-m", "deployment.inspection", *(["--look"] if look else [])], cwd=plan.root,
-                       environment=plan.environment(), timeout=180)
+                       environment=plan.environment(), timeout=180, owner=owner)
     try:
         found: dict[str, Any] = json.loads(output.splitlines()[-1])
     except (ValueError, IndexError):
         report.fail(f"The configuration could not be checked (code {code}).", output)
         return None
+    found["owner"] = owner.name if owner else ""
     for problem in found.get("problems", []):
         report.fail(problem)
     if "problems" in found:
         return None
     report.done("Settings")
-    for sentence in found["advice"]:
+    wrong = _wrong_address(plan, found)
+    for sentence in [*found["advice"], *([wrong] if wrong else [])]:
         report.warn(sentence)
     for service in found["services"]:
         line = f"{service['name']}: {service['text']}"
@@ -122,6 +134,23 @@ def inspect(plan: Plan, report: Report, *, look: bool) -> dict[str, Any] | None:
         else:
             report.done(line)
     return found
+
+
+def _owner_of_the_data(plan: Plan) -> Owner | None:
+    """As whom root looks at the services, so that what is made on the way belongs to the portal's user."""
+    if not is_root():
+        return None
+    code, output = run([plan.python, "-m", "deployment.inspection", "--where"], cwd=plan.root,
+                       environment=plan.environment(), timeout=60)
+    return another_owner(Path(json.loads(output.splitlines()[-1])["data_dir"])) if code == 0 else None
+
+
+def _wrong_address(plan: Plan, found: dict[str, Any]) -> str:
+    """What to write where the settings do not know the name that nginx serves; "" where they do."""
+    if plan.domain is None or urlsplit(found["address"]).hostname == plan.domain:
+        return ""
+    return (f"APP_BASE_URL is {found['address']}, so that every page of {plan.domain} is refused (400): write "
+            f"APP_BASE_URL=https://{plan.domain} into .env and restart the portal.")
 
 
 def test(plan: Plan, report: Report, pytest_options: list[str]) -> int:

@@ -2,10 +2,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
 from pathlib import Path
 
-from deployment.plan import Plan
+from deployment.owner import is_root
+from deployment.plan import Folders, Plan
 from deployment.report import Report
 
 CERTIFICATES = Path("/etc/letsencrypt/live")
@@ -22,8 +25,8 @@ ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POL
 """
 
 _TLS = """\
-    ssl_certificate {certificates}/fullchain.pem;
-    ssl_certificate_key {certificates}/privkey.pem;
+    ssl_certificate {certificate};
+    ssl_certificate_key {key};
 {words}    ssl_prefer_server_ciphers off;
     ssl_session_timeout 1d;
     ssl_session_cache shared:portal_tls:10m;
@@ -68,11 +71,12 @@ _WORKER_HEAD = """\
 """
 
 LOGROTATE = """\
-# Days of the portal's own logs, written by deploy_multiuser.py:
+# Thirty days of the portal's own logs in place of the last 100 MB of each, written by deploy_multiuser.py:
+#   LOG_FILE_MB=0 in .env, and a restart: the portal no longer puts its logs aside itself
 #   sudo cp deploy/insurance-portal.logrotate /etc/logrotate.d/insurance-portal
-# The portal notices that a file was moved and begins a new one; it rotates by size itself where this is not installed.
-# nginx's logs are rotated by Debian's own /etc/logrotate.d/nginx.
-{app}/logs/*.log {{
+# The portal notices that a file was moved and begins a new one. What it had put aside itself (*.log.1 to *.log.9) stays
+# until somebody removes it. nginx's logs are rotated by Debian's own /etc/logrotate.d/nginx.
+{logs}/*.log {{
     daily
     rotate 30
     missingok
@@ -112,24 +116,39 @@ cd /d "%~dp0"\r
 """
 
 
-def write_files(plan: Plan, report: Report, upstream: str) -> None:
+def write_files(plan: Plan, report: Report, upstream: str, folders: Folders) -> None:
     """Writes start_multiuser.sh and start_multiuser.bat, and into deploy/ the nginx site, units and log rotation.
 
-    `upstream` is where gunicorn listens, as nginx writes it.
+    `upstream` is where gunicorn listens, as nginx writes it; `folders` are where the portal writes on this machine.
     """
     gunicorn = _from_root(plan.venv / "bin" / "gunicorn", plan)
     python = _from_root(plan.venv / "Scripts" / "python.exe", plan).replace("/", "\\")
-    _write(plan.root / "start_multiuser.sh", _START_SH.format(gunicorn=f'"{gunicorn}"'), plan, report, executable=True)
+    script = _START_SH.format(gunicorn=f'"{gunicorn}"')
+    _write(plan.root / "start_multiuser.sh", script, plan, report, executable=True)
     _write(plan.root / "start_multiuser.bat", _START_BAT.format(python=f'"{python}"'), plan, report)
-    site = (plan.root / "nginx.conf").read_text(encoding="utf-8")
-    _write(plan.root / "deploy" / "nginx.conf", nginx_site(site, plan, upstream), plan, report)
+    _write_site(plan, report, upstream)
+    there = folders.moved(plan.root, plan.app_dir)
     unit = (plan.root / "insurance-portal.service").read_text(encoding="utf-8")
-    _write(plan.root / "deploy" / "insurance-portal.service", systemd_unit(unit, plan), plan, report)
-    _write(plan.root / "deploy" / "insurance-portal-worker.service", worker_unit(unit, plan), plan, report)
-    rotation = LOGROTATE.format(app=plan.app_dir.as_posix(), user=plan.user)
-    _write(plan.root / "deploy" / "insurance-portal.logrotate", rotation, plan, report)
+    _write(plan.root / "deploy" / "insurance-portal.service", systemd_unit(unit, plan, there), plan, report)
+    _write(plan.root / "deploy" / "insurance-portal-worker.service", worker_unit(unit, plan, there), plan, report)
+    _write(plan.root / "deploy" / "insurance-portal.logrotate", log_rotation(plan, there), plan, report)
     _remember(plan, report)
-    if plan.domain and not has_certificate(plan.domain):
+
+
+def _write_site(plan: Plan, report: Report, upstream: str) -> None:
+    """Once a site speaks HTTPS, a user who may not look whether the certificate is there leaves it at that."""
+    path = plan.root / "deploy" / "nginx.conf"
+    found = has_certificate(plan.domain) if plan.domain else False
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    secure = found if found is not None else f"ssl_certificate {_certificate(plan.domain or '')};" in before
+    template = (plan.root / "nginx.conf").read_text(encoding="utf-8")
+    _write(path, nginx_site(template, plan, upstream, secure=secure), plan, report)
+    if plan.domain is None or secure:
+        return
+    if found is None:
+        report.warn(f"This user may not look into {CERTIFICATES}, so deploy/nginx.conf speaks HTTP. Is there a "
+                    f"certificate for {plan.domain}? Then run this once as root: sudo python3 deploy_multiuser.py")
+    else:
         report.warn(f"There is no certificate in {CERTIFICATES / plan.domain}, so deploy/nginx.conf speaks HTTP. "
                     "Install that file, get a certificate and run this again: "
                     f"sudo certbot certonly --webroot -w /var/www/html -d {plan.domain}")
@@ -151,11 +170,13 @@ def _remember(plan: Plan, report: Report) -> None:
     if plan.domain:
         choices["domain"] = plan.domain
     if choices != remembered(plan.root) and not report.dry_run:
-        (plan.root / "deploy" / "choices.json").write_text(json.dumps(choices, indent=2) + "\n", encoding="utf-8")
+        path = plan.root / "deploy" / "choices.json"
+        path.write_text(json.dumps(choices, indent=2) + "\n", encoding="utf-8")
+        _give_to_the_folders_owner(path)
 
 
-def nginx_site(template: str, plan: Plan, upstream: str) -> str:
-    """The site for this machine: its folder, where gunicorn listens, and for a domain its name and TLS."""
+def nginx_site(template: str, plan: Plan, upstream: str, *, secure: bool) -> str:
+    """The site for this machine: its folder, where gunicorn listens, and for a domain its name and, `secure`, TLS."""
     text = _replaced(template, "/opt/insurance-portal/static/", f"{plan.app_dir.as_posix()}/static/")
     text = _replaced(text, f"{_ONE_SERVER_REASON}    server 127.0.0.1:5050 max_fails=0;\n", _servers(upstream, plan))
     if plan.servers:
@@ -166,19 +187,23 @@ def nginx_site(template: str, plan: Plan, upstream: str) -> str:
     text = _replaced(text, _ANY_NAME, f"server_name {plan.domain};")
     text = _replaced(text, _ANY_NAME_REASON, "")
     text = _replaced(text, "proxy_set_header Host $host;", f"proxy_set_header Host {plan.domain};")
-    if not has_certificate(plan.domain):
+    if not secure:
         return _replaced(text, "\nserver {\n", "\n" + _STRANGERS.format(listen=_PLAIN_LISTEN, tls="") + "server {\n")
     text = _replaced(text, _PLAIN_LISTEN, _TLS_LISTEN)
     named = f"    server_name {plan.domain};\n"
     text = _replaced(text, named, named + _TLS.format(
-        certificates=(CERTIFICATES / plan.domain).as_posix(), words=_TLS_WORDS))
+        certificate=_certificate(plan.domain), key=_certificate(plan.domain, "privkey.pem"), words=_TLS_WORDS))
     strangers = _STRANGERS.format(listen=_PLAIN_LISTEN + _TLS_LISTEN, tls=f"    ssl_reject_handshake on;\n{_TLS_WORDS}")
     return _replaced(text, "\nserver {\n", "\n" + strangers + _TO_HTTPS.format(domain=plan.domain) + "server {\n")
 
 
-def systemd_unit(template: str, plan: Plan) -> str:
-    """The unit for this machine: its folder and its user."""
-    text = template.replace(_APP_DIR, plan.app_dir.as_posix())
+def systemd_unit(template: str, plan: Plan, folders: Folders) -> str:
+    """The unit for this machine: its folder, its user and the folders that it may write to."""
+    text, usual = _replaced(template, _APP_DIR, plan.app_dir.as_posix()), Folders.under(plan.app_dir)
+    data, logs, backups = map(_for_systemd, (folders.data, folders.logs, folders.backups))
+    text = _replaced(text, f"{usual.data} {usual.logs} -{usual.backups}\n", f"{data} {logs} -{backups}\n")
+    text = _replaced(text, f"{usual.data} {usual.logs} {usual.backups}\n",
+                     shlex.join(map(str, (folders.data, folders.logs, folders.backups))) + "\n")
     for before, after in (
         ("User=portal", f"User={plan.user}"), ("Group=portal", f"Group={plan.user}"),
         ("nologin portal", f"nologin {plan.user}"), ("-o portal -g portal", f"-o {plan.user} -g {plan.user}"),
@@ -186,15 +211,16 @@ def systemd_unit(template: str, plan: Plan) -> str:
         ("sudo cp insurance-portal.service", "sudo cp deploy/insurance-portal.service"),
     ):
         text = _replaced(text, before, after)
-    if plan.app_dir.is_relative_to("/home"):
-        # The portal itself lies there: readable, and writable where ReadWritePaths says so.
+    if any(each.is_relative_to("/home") for each in (plan.app_dir, folders.data, folders.logs, folders.backups)):
+        # Something of the portal lies there: readable, and writable where ReadWritePaths says so.
         text = _replaced(text, "ProtectHome=yes", "ProtectHome=read-only")
     return text
 
 
-def worker_unit(template: str, plan: Plan) -> str:
+def worker_unit(template: str, plan: Plan, folders: Folders) -> str:
     """The unit of the workers: the same locks as the portal's, no pages. For a web unit with TASK_WORKERS=0."""
-    whole, app = systemd_unit(template, plan), plan.app_dir.as_posix()
+    whole, app = systemd_unit(template, plan, folders), plan.app_dir.as_posix()
+    counts = folders.data / "metrics"
     text = whole[whole.index("[Unit]\n"):]
     for before, after in (
         ("Description=Insurance portal\n", "Description=Insurance portal, tasks\n"),
@@ -205,14 +231,32 @@ def worker_unit(template: str, plan: Plan) -> str:
          "# A rolling restart: new processes with new code and settings take over, the old ones finish what they "
          "serve.\n"
          "ExecReload=/bin/kill -s USR2 $MAINPID\n",
-         f"# What it counts, the portal's /metrics adds up.\nEnvironment=PROMETHEUS_MULTIPROC_DIR={app}/data/metrics\n"
-         f"ExecStartPre=/bin/mkdir -p {app}/data/metrics\n"
+         "# What it counts, the portal's /metrics adds up.\n"
+         f"Environment={_for_systemd(f'PROMETHEUS_MULTIPROC_DIR={counts}')}\n"
+         f"ExecStartPre=/bin/mkdir -p {_for_systemd(counts)}\n"
          f"ExecStart={app}/venv/bin/flask --app app_multiuser work\n"),
         ("# The master first: it lets requests in flight finish (30 s), then stops the embedded database.\n",
          "# What runs ends (30 s) or is handed back.\n"),
+        # The folder would go with the workers, under the portal that listens there.
+        ("# For a socket in place of a port: WEB_BIND=unix:/run/insurance-portal/web.sock\n"
+         "RuntimeDirectory=insurance-portal\n", ""),
     ):
         text = _replaced(text, before, after)
     return _WORKER_HEAD.format(user=plan.user) + text
+
+
+def log_rotation(plan: Plan, folders: Folders) -> str:
+    """The rules for logrotate, of which a path with spaces stands in quotes."""
+    logs = f'"{folders.logs}"' if " " in str(folders.logs) else str(folders.logs)
+    return LOGROTATE.format(logs=logs, user=plan.user)
+
+
+def _for_systemd(word: str | Path) -> str:
+    """A word as a unit has it: no specifier, and in one piece whatever is in it."""
+    text = str(word).replace("%", "%%")
+    if re.search(r"[\s\"'\\]", text) is None:
+        return text
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _servers(upstream: str, plan: Plan) -> str:
@@ -222,8 +266,19 @@ def _servers(upstream: str, plan: Plan) -> str:
     return "    least_conn;\n" + "".join(f"    server {each} {rests};\n" for each in (upstream, *plan.servers))
 
 
-def has_certificate(domain: str) -> bool:
-    return (CERTIFICATES / domain / "fullchain.pem").exists()
+def has_certificate(domain: str) -> bool | None:
+    """Whether certbot's certificate is there; None where that is root's to know."""
+    try:
+        os.stat(_certificate(domain))
+    except PermissionError:
+        return None
+    except OSError:
+        return False
+    return True
+
+
+def _certificate(domain: str, name: str = "fullchain.pem") -> str:
+    return (CERTIFICATES / domain / name).as_posix()
 
 
 def _without_instructions(text: str, plan: Plan) -> str:
@@ -255,7 +310,15 @@ def _write(path: Path, text: str, plan: Plan, report: Report, *, executable: boo
     path.write_bytes(text.encode())
     if executable:
         path.chmod(0o755)
+    _give_to_the_folders_owner(path.parent)
+    _give_to_the_folders_owner(path)
     report.done(name)
+
+
+def _give_to_the_folders_owner(path: Path) -> None:
+    """What root writes once, for the certificate's sake, the portal's user can write again."""
+    if is_root() and (owner := path.parent.stat()).st_uid != 0:
+        os.chown(path, owner.st_uid, owner.st_gid)
 
 
 def _from_root(path: Path, plan: Plan) -> str:

@@ -11,6 +11,25 @@ ON_WINDOWS = sys.platform == "win32"
 
 
 @dataclass(frozen=True)
+class Folders:
+    """Where the portal writes: DATA_DIR, LOG_DIR, BACKUP_DIR."""
+
+    data: Path
+    logs: Path
+    backups: Path
+
+    @classmethod
+    def under(cls, place: Path) -> Folders:
+        """Those of a portal in this folder whose settings name none."""
+        return cls(place / "data", place / "logs", place / "backups")
+
+    def moved(self, root: Path, app_dir: Path) -> Folders:
+        """The same for a portal that lies in `app_dir` instead of `root`; a folder elsewhere stays where it is."""
+        return Folders(*(app_dir / each.relative_to(root) if each.is_relative_to(root) else each
+                         for each in (self.data, self.logs, self.backups)))
+
+
+@dataclass(frozen=True)
 class Plan:
     """The choices of one run. `app_dir`, `domain`, `user` and `servers` only fill the generated files."""
 

@@ -5,6 +5,9 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from deployment.owner import Owner
 
 _COLOURS = {"✓": "32", "•": "2", "–": "33", "!": "33", "✗": "31"}
 
@@ -52,13 +55,21 @@ class Report:
 
 
 def run(command: Sequence[str | Path], *, cwd: Path, environment: dict[str, str] | None = None,
-        timeout: float | None = None) -> tuple[int, str]:
-    """The exit code of a command and the last lines that it wrote; 127 for a program that is not there."""
+        timeout: float | None = None, owner: Owner | None = None) -> tuple[int, str]:
+    """The exit code of a command and the last lines that it wrote; 127 for a program that is not there, 126 for one
+    that may not be run. `owner`: whom root becomes for it.
+    """
+    become: dict[str, Any] = {}
+    if owner is not None:
+        become = {"user": owner.user, "group": owner.group, "extra_groups": owner.groups}
+        environment = {**(environment or {}), "HOME": owner.home, "USER": owner.name, "LOGNAME": owner.name}
     try:
         ended = subprocess.run([str(part) for part in command], cwd=cwd, env=environment, timeout=timeout, check=False,
-                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **become)
     except FileNotFoundError:
         return 127, f"{command[0]} is not installed"
+    except PermissionError:
+        return 126, f"{command[0]} may not be run by {owner.name if owner else 'this user'}"
     except subprocess.TimeoutExpired:
         return 124, f"no end after {timeout:.0f} seconds"
     return ended.returncode, "\n".join(ended.stdout.decode(errors="replace").strip().splitlines()[-15:])

@@ -176,7 +176,8 @@ def test_gixy_finds_nothing(given, certificate, tmp_path):
     if not gixy.exists():
         pytest.skip("gixy-ng is not installed (requirements_test.txt)")
     (tmp_path / "site.conf").write_text(
-        files.nginx_site((ROOT / "nginx.conf").read_text(), _plan(**given), "127.0.0.1:5050"))
+        files.nginx_site((ROOT / "nginx.conf").read_text(), _plan(**given), "127.0.0.1:5050",
+                         secure="domain" in given))
     main = "worker_rlimit_nofile 2048;\n" + MAIN.replace("include /etc/nginx/mime.types;", "")
     (tmp_path / "nginx.conf").write_text(main.format(folder=tmp_path))
     # The site must not take the place of Debian's default server, which has that flag.
@@ -187,7 +188,8 @@ def test_gixy_finds_nothing(given, certificate, tmp_path):
 
 def test_several_servers_stand_behind_one_nginx(run, echo):
     away = free_port()
-    site = files.nginx_site((ROOT / "nginx.conf").read_text(), _plan(servers=(f"127.0.0.1:{away}",)), "127.0.0.1:5050")
+    site = files.nginx_site((ROOT / "nginx.conf").read_text(), _plan(servers=(f"127.0.0.1:{away}",)), "127.0.0.1:5050",
+                            secure=False)
     assert f"server 127.0.0.1:{away} max_fails=2 fail_timeout=5s;" in site
     running = run(site)
     # One of the two is down; nobody notices.
@@ -334,9 +336,8 @@ def certificate(tmp_path, monkeypatch):
     return folder / "fullchain.pem"
 
 
-def test_without_a_certificate_the_domain_is_served_over_http_and_strangers_are_not(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "CERTIFICATES", tmp_path)
-    site = files.nginx_site((ROOT / "nginx.conf").read_text(), _plan(domain=DOMAIN), "127.0.0.1:5050")
+def test_without_a_certificate_the_domain_is_served_over_http_and_strangers_are_not(run):
+    site = files.nginx_site((ROOT / "nginx.conf").read_text(), _plan(domain=DOMAIN), "127.0.0.1:5050", secure=False)
     running = run(site)
     assert running.ask("/")[0] == 200
     with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
@@ -344,7 +345,7 @@ def test_without_a_certificate_the_domain_is_served_over_http_and_strangers_are_
 
 
 def test_with_a_certificate_the_domain_is_served_over_https_alone(run, certificate):
-    site = files.nginx_site((ROOT / "nginx.conf").read_text(), _plan(domain=DOMAIN), "127.0.0.1:5050")
+    site = files.nginx_site((ROOT / "nginx.conf").read_text(), _plan(domain=DOMAIN), "127.0.0.1:5050", secure=True)
     running = run(site)
     status, headers, _ = running.ask("/clients?x=1")
     assert (status, headers["Location"]) == (308, f"https://{DOMAIN}/clients?x=1")

@@ -18,7 +18,7 @@ import pytest
 import database_pool
 import deploy_multiuser
 from deployment import environment, files, precompress, serving, system_packages
-from deployment.plan import Plan
+from deployment.plan import Folders, Plan
 from deployment.report import Report
 from tests.servers.processes import end_process, free_port, remove_folder, server_folder, wait_for
 
@@ -89,7 +89,7 @@ def test_a_dry_run_and_a_check_change_nothing(portal, capsys):
 
 
 def test_the_start_script_is_valid_and_the_windows_one_has_its_line_ends(portal):
-    files.write_files(_plan(portal, venv=portal / "venv"), Report(), "127.0.0.1:5050")
+    files.write_files(_plan(portal, venv=portal / "venv"), Report(), "127.0.0.1:5050", Folders.under(portal))
     script = portal / "start_multiuser.sh"
     assert subprocess.run(["sh", "-n", str(script)]).returncode == 0
     assert script.stat().st_mode & 0o111
@@ -121,7 +121,7 @@ def test_the_start_script_brings_back_what_was_killed_and_ends_when_asked(portal
     program.parent.mkdir(parents=True)
     program.write_text('#!/bin/sh\necho $$ >> runs\ntrap "exit 0" TERM\nwhile :; do sleep 0.1; done\n')
     program.chmod(0o755)
-    files.write_files(_plan(portal, venv=portal / "venv"), Report(), "127.0.0.1:5050")
+    files.write_files(_plan(portal, venv=portal / "venv"), Report(), "127.0.0.1:5050", Folders.under(portal))
     runs = portal / "runs"
 
     def begun() -> list[int]:
@@ -160,7 +160,7 @@ def test_an_upgrade_tells_what_it_would_do_and_refuses_a_folder_with_changes(por
 def test_a_template_that_lost_a_place_to_fill_is_noticed():
     template = (ROOT / "nginx.conf").read_text().replace("127.0.0.1:5050", "127.0.0.1:6060")
     with pytest.raises(ValueError, match="does not contain"):
-        files.nginx_site(template, _plan(ROOT), "127.0.0.1:5050")
+        files.nginx_site(template, _plan(ROOT), "127.0.0.1:5050", secure=False)
 
 
 def test_packages_are_installed_once_for_each_content_of_the_files(tmp_path, monkeypatch, capsys):
@@ -253,6 +253,60 @@ def _as_url(address: str) -> str:
     login = parts.get("user", "postgres") + (f":{parts['password']}" if "password" in parts else "")
     place = f"?host={parts['host']}&port={parts.get('port', '5432')}"
     return f"postgresql://{login}@/{parts['dbname']}{place}"
+
+
+def test_a_copy_of_the_database_is_talked_to_as_well(portal, monkeypatch, capsys, embedded_server, database_template):
+    address = _as_url(embedded_server.address(database_template))
+    right = {"DATABASE_URL": address, "DATABASE_REPLICA_URL": address}
+    _, report, said = _inspected(portal, monkeypatch, capsys, **right)
+    assert not report.failed
+    assert "✓ Database (DATABASE_REPLICA_URL): answers in " in said
+    away = f"postgresql://portal:geheim@127.0.0.1:{free_port()}/portal"
+    _, report, said = _inspected(portal, monkeypatch, capsys, DATABASE_REPLICA_URL=away)
+    assert report.failed
+    assert "✓ Database (DATABASE_URL)" in said
+    assert "✗ Database (DATABASE_REPLICA_URL):" in said
+    assert "Check DATABASE_REPLICA_URL" in said
+    assert "geheim" not in said
+
+
+def test_the_folder_for_backups_is_tried(portal, monkeypatch, capsys):
+    _, report, said = _inspected(portal, monkeypatch, capsys)
+    assert f"✓ Backups: {portal}/backups is made with the first one" in said
+    assert not (portal / "backups").exists()
+    (portal / "backups").mkdir()
+    _, report, said = _inspected(portal, monkeypatch, capsys)
+    assert f"✓ Backups: {portal}/backups can be written" in said
+    assert list((portal / "backups").iterdir()) == []
+    (portal / "in the way").write_text("")
+    _, report, said = _inspected(portal, monkeypatch, capsys, BACKUP_DIR=str(portal / "in the way"))
+    assert report.failed
+    assert "in the way cannot be written (Not a directory)" in said
+    assert "or set BACKUP_DIR" in said
+
+
+def test_the_settings_folders_are_in_the_files_of_a_set_up(portal, monkeypatch):
+    for name in ("data", "log", "backup"):
+        monkeypatch.setenv(f"{name.upper()}_DIR", str(portal / "var" / name))
+    assert deploy_multiuser.main(["--venv", str(VENV), "--app-dir", "/opt/insurance-portal"]) == 0
+    unit = (portal / "deploy" / "insurance-portal.service").read_text()
+    # What lies in the portal's folder here, lies in it there too.
+    assert ("ReadWritePaths=/opt/insurance-portal/var/data /opt/insurance-portal/var/log "
+            "-/opt/insurance-portal/var/backup\n") in unit
+    assert (portal / "var" / "backup").is_dir()
+
+
+def test_a_domain_that_the_settings_do_not_know_is_told_at_the_end(portal, monkeypatch, capsys):
+    arguments = ["--venv", str(VENV), "--domain", "portal.example.com"]
+    assert deploy_multiuser.main(arguments) == 0
+    said = capsys.readouterr().out
+    sentence = "write APP_BASE_URL=https://portal.example.com into .env and restart the portal."
+    assert sentence in said[said.index("\nReady"):]
+    deploy_multiuser.main(["--venv", str(VENV), "--check"])
+    assert sentence in capsys.readouterr().out
+    monkeypatch.setenv("APP_BASE_URL", "https://portal.example.com")
+    assert deploy_multiuser.main(arguments) == 0
+    assert "write APP_BASE_URL" not in capsys.readouterr().out
 
 
 @pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed")

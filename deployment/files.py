@@ -98,11 +98,39 @@ cd "$(dirname "$0")"
 [ "${{1:-}}" = "--keep" ] || exec {gunicorn} -c gunicorn_config.py wsgi:application "$@"
 shift
 child=
-trap 'trap "" INT TERM; [ -z "$child" ] || kill -TERM "$child" 2>/dev/null || :; wait; exit 0' INT TERM
+numbers={data}/gunicorn.pid
+lives() {{
+    kill -0 "$1" 2>/dev/null || return 1
+    case "$(ps -o stat= -p "$1" 2>/dev/null)" in Z*) return 1 ;; esac
+}}
+# After a rolling restart (USR2) the old master ends well and another one serves: it is waited for in its place.
+successor() {{
+    for file in "$numbers.2" "$numbers"; do
+        number=$(cat "$file" 2>/dev/null) && [ -n "$number" ] && lives "$number" && echo "$number" && return
+    done
+    return 1
+}}
+end() {{
+    trap "" INT TERM
+    [ -z "$child" ] || kill -TERM "$child" 2>/dev/null || :
+    wait
+    while [ -n "$child" ] && lives "$child"; do sleep 0.2; done
+    exit 0
+}}
+trap end INT TERM
 while :; do
     {gunicorn} -c gunicorn_config.py wsgi:application "$@" &
     child=$!
-    wait "$child" && exit 0
+    code=0
+    wait "$child" || code=$?
+    # Its file is renamed while it takes over, so there may be none for a moment.
+    while child=$(successor || {{ sleep 1 && successor; }}); do
+        while lives "$child"; do sleep 1; done
+        # A master that ends as it was asked to takes its file along; one that is killed leaves it.
+        code=0
+        [ ! -e "$numbers" ] || code=1
+    done
+    [ "$code" -ne 0 ] || exit 0
     echo "The portal ended; it is started again." >&2
     sleep 2
 done
@@ -123,7 +151,7 @@ def write_files(plan: Plan, report: Report, upstream: str, folders: Folders) -> 
     """
     gunicorn = _from_root(plan.venv / "bin" / "gunicorn", plan)
     python = _from_root(plan.venv / "Scripts" / "python.exe", plan).replace("/", "\\")
-    script = _START_SH.format(gunicorn=f'"{gunicorn}"')
+    script = _START_SH.format(gunicorn=f'"{gunicorn}"', data=shlex.quote(_from_root(folders.data, plan)))
     _write(plan.root / "start_multiuser.sh", script, plan, report, executable=True)
     _write(plan.root / "start_multiuser.bat", _START_BAT.format(python=f'"{python}"'), plan, report)
     _write_site(plan, report, upstream)

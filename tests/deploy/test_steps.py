@@ -1,5 +1,6 @@
 """deploy_multiuser.py step by step: what it makes, what it leaves alone, and how it says what is wrong."""
 
+import contextlib
 import gzip
 import http.server
 import json
@@ -10,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import psutil
@@ -116,27 +118,97 @@ def test_static_files_are_packed_once_and_again_when_they_change(portal):
     assert list((portal / "static").rglob("*.gz")) == []
 
 
-def test_the_start_script_brings_back_what_was_killed_and_ends_when_asked(portal):
-    program = portal / "venv" / "bin" / "gunicorn"
-    program.parent.mkdir(parents=True)
-    program.write_text('#!/bin/sh\necho $$ >> runs\ntrap "exit 0" TERM\nwhile :; do sleep 0.1; done\n')
-    program.chmod(0o755)
-    files.write_files(_plan(portal, venv=portal / "venv"), Report(), "127.0.0.1:5050", Folders.under(portal))
-    runs = portal / "runs"
+# A gunicorn that does nothing but what the start script sees of it: its file, and another one in its place after USR2.
+MASTER = """#!/bin/sh
+mkdir -p data
+mine=data/gunicorn.pid
+[ -z "${OLD:-}" ] || mine=data/gunicorn.pid.2
+echo $$ > $mine
+echo $$ >> runs
+trap 'rm -f $mine; exit 0' TERM
+trap 'OLD=$$ "$0" & while [ ! -e data/gunicorn.pid.2 ]; do sleep 0.05; done; rm $mine; exit 0' USR2
+while :; do
+    if [ $mine != data/gunicorn.pid ] && [ ! -e data/gunicorn.pid ]; then
+        mv $mine data/gunicorn.pid
+        mine=data/gunicorn.pid
+    fi
+    sleep 0.1
+done
+"""
 
-    def begun() -> list[int]:
-        return [int(line) for line in runs.read_text().split()] if runs.exists() else []
 
-    keeper = subprocess.Popen(["sh", str(portal / "start_multiuser.sh"), "--keep"], stderr=subprocess.DEVNULL)
+class Keeper:
+    """start_multiuser.sh --keep around such a master."""
+
+    def __init__(self, folder: Path) -> None:
+        program = folder / "venv" / "bin" / "gunicorn"
+        program.parent.mkdir(parents=True)
+        program.write_text(MASTER)
+        program.chmod(0o755)
+        files.write_files(_plan(folder, venv=folder / "venv"), Report(), "127.0.0.1:5050", Folders.under(folder))
+        self._runs = folder / "runs"
+        self.process = subprocess.Popen(["sh", str(folder / "start_multiuser.sh"), "--keep"],
+                                        stderr=subprocess.DEVNULL, start_new_session=True)  # fmt: skip
+
+    def master(self, number: int) -> int:
+        """The process that was started as the first, second ... one."""
+        wait_for(lambda: len(self._begun()) >= number, f"master {number}", process=self.process)
+        assert len(self._begun()) == number
+        return self._begun()[-1]
+
+    def _begun(self) -> list[int]:
+        return [int(line) for line in self._runs.read_text().split()] if self._runs.exists() else []
+
+
+@pytest.fixture
+def keeper(portal):
+    keeping = Keeper(portal)
+    yield keeping
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(keeping.process.pid, signal.SIGKILL)
+    keeping.process.wait(10)
+
+
+def _is_gone(pid: int) -> bool:
     try:
-        wait_for(lambda: len(begun()) == 1, "the start", process=keeper)
-        os.kill(begun()[0], signal.SIGKILL)
-        wait_for(lambda: len(begun()) == 2, "the second start", process=keeper)
-        keeper.terminate()
-        assert keeper.wait(10) == 0
-        assert not psutil.pid_exists(begun()[1])
-    finally:
-        keeper.kill()
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def test_the_start_script_brings_back_what_was_killed_and_ends_when_asked(keeper):
+    os.kill(keeper.master(1), signal.SIGKILL)
+    second = keeper.master(2)
+    keeper.process.terminate()
+    assert keeper.process.wait(10) == 0
+    assert _is_gone(second)
+
+
+def test_after_rolling_restarts_the_start_script_keeps_what_took_over(keeper):
+    first = keeper.master(1)
+    os.kill(first, signal.SIGUSR2)
+    wait_for(lambda: _is_gone(first), "the first master's end")
+    time.sleep(1.5)
+    assert keeper.process.poll() is None
+    os.kill(keeper.master(2), signal.SIGUSR2)
+    third = keeper.master(3)
+    time.sleep(1.5)
+    os.kill(third, signal.SIGKILL)
+    fourth = keeper.master(4)
+    os.kill(fourth, signal.SIGUSR2)
+    fifth = keeper.master(5)
+    wait_for(lambda: _is_gone(fourth), "the fourth master's end")
+    keeper.process.terminate()
+    assert keeper.process.wait(10) == 0
+    assert _is_gone(fifth)
+
+
+def test_the_start_script_ends_with_what_took_over_and_was_asked_to_end(keeper):
+    os.kill(keeper.master(1), signal.SIGUSR2)
+    second = keeper.master(2)
+    time.sleep(1.5)
+    os.kill(second, signal.SIGTERM)
+    assert keeper.process.wait(10) == 0
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -293,6 +365,7 @@ def test_the_settings_folders_are_in_the_files_of_a_set_up(portal, monkeypatch):
     # What lies in the portal's folder here, lies in it there too.
     assert ("ReadWritePaths=/opt/insurance-portal/var/data /opt/insurance-portal/var/log "
             "-/opt/insurance-portal/var/backup\n") in unit
+    assert "\nnumbers=var/data/gunicorn.pid\n" in (portal / "start_multiuser.sh").read_text()
     assert (portal / "var" / "backup").is_dir()
 
 

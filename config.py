@@ -187,7 +187,8 @@ class Settings:
         "limits", parse.rate, "30/minute", "Attempts to sign in from one address, besides the pauses after wrong "
         "passwords.", "30/minute")
     rate_limit_webhooks: Rate | None = _setting(
-        "limits", parse.rate, "6000/minute", "Events from one address of a provider.", "6000/minute")
+        "limits", parse.rate, "30000/minute", "Events from one address of a provider; each message is reported up to "
+        "three times.", "30000/minute")
     rate_limit_exports: Rate | None = _setting(
         "limits", parse.rate, "20/minute", "Lists taken out as files.", "20/minute")
 

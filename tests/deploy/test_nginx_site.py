@@ -11,6 +11,9 @@ import ssl
 import subprocess
 import sys
 import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
@@ -50,6 +53,12 @@ class Echo(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
         self.rfile.read(length)
+        if self.path == "/api/refused-by-the-portal":
+            self.send_response(404)
+            self.send_header("Content-Length", "22")
+            self.end_headers()
+            self.wfile.write(b"the portal's own words")
+            return
         body = json.dumps({"path": self.path, "headers": dict(self.headers)}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
@@ -285,6 +294,78 @@ def test_attempts_to_sign_in_are_limited_and_the_form_is_not(nginx):
     assert attempts[:15] == [200] * 15
     assert attempts[-1] == 429
     assert [nginx.ask("/login")[0] for _ in range(5)] == [200] * 5
+
+
+def test_a_second_step_of_signing_in_counts_as_an_attempt_too(run):
+    running = run((ROOT / "nginx.conf").read_text())
+    attempts = [running.ask(path, "POST", body=b"x")[0] for _ in range(20) for path in ("/login/", "/login/code")]
+    assert attempts[:15] == [200] * 15
+    assert attempts[-1] == 429
+    assert running.ask("/login-page", "POST", body=b"x")[0] == 200
+
+
+def test_an_office_at_work_and_a_provider_that_reports_are_not_held_up(run):
+    """One address each: 500 colleagues' 215 pages a second, and 70 messages' 210 reports, for three seconds at once."""
+    running = run((ROOT / "nginx.conf").read_text())
+    assert Counter(_ask_at_once(running, "/clients", 645)) == {200: 645}
+    assert Counter(_ask_at_once(running, "/twilio/status", 630)) == {200: 630}
+
+
+def _ask_at_once(running: Nginx, path: str, times: int) -> list[int]:
+    """The answers to this many requests over ten connections, as fast as they can be asked."""
+    def ask(count: int) -> list[int]:
+        line = http.client.HTTPConnection("127.0.0.1", running.http_port, timeout=30)
+        told = []
+        for _ in range(count):
+            line.request("GET", path, headers={"Host": DOMAIN})
+            answer = line.getresponse()
+            answer.read()
+            told.append(answer.status)
+        line.close()
+        return told
+
+    with ThreadPoolExecutor(10) as callers:
+        return [status for told in callers.map(ask, [times // 10 + (n < times % 10) for n in range(10)])
+                for status in told]
+
+
+@pytest.mark.parametrize(("method", "path", "headers", "status"), [
+    ("GET", "/{}.git/config", {}, 404),
+    ("TRACE", "/{}", {}, 405),
+    ("PROPFIND", "/{}clients", {}, 405),
+    ("POST", "/{}clients", {"Content_Length": str(17 * 1024 * 1024)}, 413),
+    ("GET", "/{}clients?too=many", {}, 429),
+    ("GET", "/{}clients", {}, 503),
+])  # fmt: skip
+@pytest.mark.parametrize("place", ["", "api/"])
+def test_what_nginx_refuses_itself_is_said_as_the_portal_says_it(run, method, path, headers, status, place):
+    site = (ROOT / "nginx.conf").read_text()
+    running = run(site.replace("rate=300r/s", "rate=1r/m").replace("burst=600 nodelay", "") if status == 429 else site,
+                  *([free_port()] if status == 503 else []))
+    if status == 429:
+        running.ask(path.format(place))
+    told, given, body = running.ask(path.format(place), method, **headers)
+    assert told == status
+    assert given["X-Frame-Options"] == "DENY"
+    assert given["X-Content-Type-Options"] == "nosniff"
+    assert given["X-XSS-Protection"] == "1; mode=block"
+    assert given["Referrer-Policy"] == "strict-origin-when-cross-origin"
+    assert given["Content-Security-Policy"].startswith("default-src 'none'")
+    assert given["Retry-After"] == {429: "10", 503: "5"}.get(status)
+    assert given.get_all("Content-Type") == ["application/problem+json" if place else "text/html"]
+    if place:
+        problem = json.loads(body)
+        assert (problem["type"], problem["status"]) == ("about:blank", status)
+        assert problem["title"] == HTTPStatus(status).phrase
+        assert problem["detail"] and problem["reference"] == given["X-Request-ID"]
+    else:
+        assert body.startswith(b"<!doctype html>") and b"nginx" not in body
+
+
+def test_what_the_portal_refuses_is_passed_on_as_it_is(nginx):
+    status, headers, body = nginx.ask("/api/refused-by-the-portal")
+    assert (status, body) == (404, b"the portal's own words")
+    assert "Retry-After" not in headers
 
 
 def test_the_log_has_the_path_and_nothing_of_the_person(nginx):

@@ -3,6 +3,7 @@
 
 const all = (selector, root = document) => [...root.querySelectorAll(selector)]
 const one = (selector, root = document) => root.querySelector(selector)
+const parsed = (html) => new DOMParser().parseFromString(html, "text/html")
 const shown = (element) => element && element.getClientRects().length > 0
 const reachable = (element) => shown(element.closest("details.menu") ?? element)   // in a closed menu, too
 
@@ -69,8 +70,6 @@ document.addEventListener("htmx:before:response", (event) => {
   told = true
 })
 
-const parsed = (html) => new DOMParser().parseFromString(html, "text/html")
-
 async function signInAgain() {
   const dialog = one("#sign-in-again")
   if (dialog.open) return
@@ -78,7 +77,7 @@ async function signInAgain() {
     const page = parsed(html), form = one("main form[method=post]", page)
     if (!form) return
     // Clerk's own form lives on its page alone, under a policy of its own.
-    const way = "clerkHandIn" in form.dataset ? signInElsewhere() : form
+    const way = "clerkHandIn" in form.dataset ? one("template", dialog).content.cloneNode(true) : form
     one(".body", dialog).replaceChildren(...all("main .errors", page), way)
     return form
   }
@@ -92,12 +91,6 @@ async function signInAgain() {
     if (!goOn(html)) location.reload()
   }
   dialog.showModal()
-}
-
-function signInElsewhere() {
-  const link = document.createElement("a")
-  return Object.assign(link, {
-    className: "btn primary", href: "/login", target: "_blank", rel: "noopener", textContent: "Sign in in a new tab" })
 }
 
 document.addEventListener("visibilitychange", async () => {
@@ -224,7 +217,7 @@ async function openHelp() {
   const box = one(".body", dialog)
   if (box.childElementCount) return
   const page = await fetch("/account/keys")
-  box.replaceChildren(...all("#main .keymap", new DOMParser().parseFromString(await page.text(), "text/html")))
+  box.replaceChildren(...all("#main .keymap", parsed(await page.text())))
 }
 
 // The command palette: pages, actions and records, all answered by the server. A combobox as ARIA describes it: the
@@ -246,7 +239,7 @@ async function fill() {
   if (answer.status === 401 || answer.redirected) return location.reload()
   const html = await answer.text()
   if (mine !== asked || !answer.ok) return
-  list.replaceChildren(...new DOMParser().parseFromString(html, "text/html").body.childNodes)
+  list.replaceChildren(...parsed(html).body.childNodes)
   choose(0)
 }
 
@@ -290,3 +283,19 @@ document.addEventListener("click", (event) => {
   if (opener) opener.dataset.open === "#keys" ? openHelp() : one(opener.dataset.open).showModal()
   if (event.target.matches("dialog")) event.target.close()   // the backdrop
 })
+
+// A part of a page that the server renews: [data-live] names the stream. Without it the page's own link reloads.
+
+const live = one("[data-live]")
+if (live) {
+  const source = new EventSource(live.dataset.live)
+  const state = (words) => { one("[data-live-state]", live).textContent = words }
+  source.addEventListener("live", ({ data }) => {
+    // Whoever reads a table, selects a text or works by keyboard inside is not interrupted.
+    if (one("details[open] > summary", live) || live.contains(document.activeElement) || String(getSelection())) return
+    live.replaceChildren(...parsed(JSON.parse(data).html).body.childNodes)
+    state(", live")
+  })
+  source.addEventListener("error", () => state(", the connection is lost; trying again"))
+  window.addEventListener("pagehide", () => source.close())
+}

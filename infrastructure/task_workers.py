@@ -283,6 +283,7 @@ class WorkerProcess:
         if not self._join():
             return
         self._claims_no_more.clear()
+        self._quietly(self._tend)   # what is paused is known before anything begins
         threading.Thread(target=self._claim_until_stopped, name="task-claimer", daemon=True).start()
         shortest = min((self._registry.declared[name].lease for name in self.buffer.names), default=60.0)
         every = min(TEND_ALONE, shortest / 4) if self._listener is None else TEND_WITH_LISTENER

@@ -15,6 +15,7 @@ from deployment import files
 from deployment.plan import Folders, Plan
 from deployment.report import Report
 from tests.deploy.test_start import Copy
+from tests.servers.processes import remove_folder, server_folder
 
 DOMAIN = "portal.example.com"
 USER = "nobody"
@@ -141,9 +142,10 @@ def _as_nobody() -> Iterator[None]:
 
 
 @pytest.fixture
-def certbots_folder(tmp_path, monkeypatch):
+def certbots_folder(monkeypatch):
     """Where certbot keeps certificates, for root's eyes alone, and beside it a folder for a site; answers the latter."""
-    live, place = tmp_path / "live", tmp_path / "portal"
+    folder = server_folder("certbot")
+    live, place = folder / "live", folder / "portal"
     (live / DOMAIN).mkdir(parents=True)
     (live / DOMAIN / "fullchain.pem").write_text("")
     live.chmod(0o700)
@@ -151,10 +153,10 @@ def certbots_folder(tmp_path, monkeypatch):
     place.mkdir()
     for name in ("nginx.conf", "insurance-portal.service"):
         (place / name).write_text((Path(__file__).resolve().parents[2] / name).read_text())
-    for folder in (place, *list(tmp_path.parents)[:2], tmp_path):
-        folder.chmod(0o755)
+    place.chmod(0o755)
     os.chown(place, int(_becoming(USER)["user"]), -1)  # type: ignore[call-overload]
-    return place
+    yield place
+    remove_folder(folder)
 
 
 def _site(place: Path, capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:

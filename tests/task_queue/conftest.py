@@ -82,7 +82,8 @@ def workers(tried: Tried) -> Iterator[Callable[..., TaskQueue]]:
         queues.append(queue)
         runner = queue.runner
         assert runner is not None
-        wait_until(lambda: runner.worker > 0 and (runner._listener is None or runner._listener.connected.is_set()))
+        wait_until(lambda: runner.paused is not None)
+        wait_until(lambda: runner._listener is None or runner._listener.connected.is_set())
         return queue
 
     yield start

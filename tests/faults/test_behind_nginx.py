@@ -108,10 +108,6 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
             yield opened
     finally:
         opened.nginx.remove()
-        with_master = opened.portal.folder / "data" / "gunicorn.pid"
-        if with_master.exists() and psutil.pid_exists(opened.master):
-            os.kill(opened.master, signal.SIGTERM)
-            wait_for(lambda: not with_master.exists(), "the end of the portal", seconds=40)
         opened.portal.remove()
 
 

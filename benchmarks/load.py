@@ -353,7 +353,7 @@ def main() -> int:
     options.add_argument("--users", type=int, default=500)
     options.add_argument("--clients", type=int, default=2000)
     # 500 people who look at a page for 2.4 s make a little more than the 12,000 requests a minute.
-    options.add_argument("--pause", type=float, nargs=2, default=(1.55, 3.25), metavar="SECONDS",
+    options.add_argument("--pause", type=float, nargs=2, default=(1.6, 3.3), metavar="SECONDS",
                          help="how long somebody looks at a page, from and to")
     options.add_argument("--processes", type=int, default=processors, help="WEB_CONCURRENCY")
     options.add_argument("--pool", type=int, default=4, help="DB_POOL_SIZE")

@@ -66,7 +66,7 @@ def data_dir() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def embedded_server() -> Iterator[PostgresServer]:
     """The tests' own PostgreSQL: fast, and forgetful if it were killed (tests of faults start a durable one)."""
-    server = PostgresServer()
+    server = PostgresServer(in_memory=True)
     server.start()
     yield server
     server.remove()

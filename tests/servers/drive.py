@@ -12,13 +12,20 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.servers.processes import end_process, ending_with_us, free_port, remove_folder, server_folder, wait_for
+from tests.servers.processes import (
+    MEMORY,
+    end_process,
+    ending_with_us,
+    free_port,
+    remove_folder,
+    server_folder,
+    wait_for,
+)
 
 ROOT = Path(__file__).parents[2]
 SHARED_DRIVE = "SHARED"
 MY_DRIVE = "root"
 FOLDER = "application/vnd.google-apps.folder"
-MEMORY = Path("/dev/shm")
 
 
 class DriveServer:

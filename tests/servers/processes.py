@@ -13,6 +13,8 @@ from pathlib import Path
 
 import psycopg
 
+MEMORY = Path("/dev/shm")
+ROOM = 4 * 1024**3  # bytes: a log and some dozen databases of PostgreSQL, for two processes of the tests
 # Below the range from which the system picks ports of outgoing connections, and for each process of the tests another
 # stretch: what one has found free, no other takes before the server listens.
 _ports = itertools.count(20_000 + os.getpid() % 120 * 100)
@@ -28,9 +30,13 @@ def free_port() -> int:
             return port
 
 
-def server_folder(purpose: str) -> Path:
-    """A new folder that a server without root's rights can reach; short, as a unix socket's path is (107 bytes)."""
-    folder = Path(tempfile.mkdtemp(prefix=f"portal-{purpose}-"))
+def server_folder(purpose: str, *, in_memory: bool = False) -> Path:
+    """A new folder that a server without root's rights can reach; short, as a unix socket's path is (107 bytes).
+
+    With `in_memory` it lies there where the machine has such a place with room enough: no disk is waited for.
+    """
+    in_memory = in_memory and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM
+    folder = Path(tempfile.mkdtemp(prefix=f"portal-{purpose}-", dir=MEMORY if in_memory else None))
     folder.chmod(0o711)
     return folder
 

@@ -1,6 +1,7 @@
 """What every test may ask for: the tests' own PostgreSQL, a fresh migrated database per module, the portal on it."""
 
 import contextlib
+import functools
 import itertools
 import tempfile
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from flask import Flask
 import cache_manager
 import config
 import database_pool
+from infrastructure.postgres_backend import PATIENCE, PostgresBackend
 from tests.servers import supabase_lite
 from tests.servers.postgres import PostgresServer
 
@@ -113,6 +115,17 @@ def database(
     settings = portal_settings(data_dir, DATABASE_URL=embedded_server.address(fresh_database()))
     with point_portal_at(settings):
         yield settings
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pools made from now on take a database for away in a tenth of the time; what they then do is the same.
+
+    For tests of what is said and kept, not of how soon.
+    """
+    monkeypatch.setattr(database_pool, "UNREACHABLE_AFTER", database_pool.UNREACHABLE_AFTER / 10)
+    impatient_backend = functools.partial(PostgresBackend, patience=PATIENCE / 10)
+    monkeypatch.setattr(database_pool, "PostgresBackend", impatient_backend)
 
 
 @pytest.fixture(scope="module")

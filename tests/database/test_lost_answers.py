@@ -71,7 +71,9 @@ def test_a_write_whose_answer_is_lost_is_done_once_and_answered(line, pool, time
 
 
 @pytest.mark.slow
-def test_a_write_whose_answer_is_lost_stays_uncertain_when_nobody_is_reached_afterwards(way, line, pool):
+def test_a_write_whose_answer_is_lost_stays_uncertain_when_nobody_is_reached_afterwards(
+    impatient, way, line, pool
+):
     # Twice: head and body of a request over HTTP may come one after the other.
     line.faults.extend([LOSE_ANSWER] * 2 + [BUSY if way[1].supabase_url else b"not now"] * 1000)
     with pytest.raises(OutcomeUnknown), pool.transaction() as tx:

@@ -300,8 +300,17 @@ def test_wrong_settings_are_listed_with_their_cures(portal, monkeypatch, capsys)
     assert "geheim" not in said
 
 
+# At the end of the folder's database_pool.py: the look is a process of its own, which no patch of ours reaches.
+IMPATIENT = """
+import functools
+UNREACHABLE_AFTER = 1.0
+PostgresBackend = functools.partial(PostgresBackend, patience=1.0)
+"""
+
+
 def test_a_database_that_does_not_answer_is_a_failure_with_a_cure(portal, monkeypatch, capsys):
-    monkeypatch.setattr(database_pool, "UNREACHABLE_AFTER", 1.0)
+    with (portal / "database_pool.py").open("a") as pool:
+        pool.write(IMPATIENT)
     address = f"postgresql://portal:geheim@127.0.0.1:{free_port()}/portal"
     _, report, said = _inspected(portal, monkeypatch, capsys, DATABASE_URL=address)
     assert report.failed

@@ -458,7 +458,7 @@ print({{greenlet.value.refusal for greenlet in asked}})
 
 
 @pytest.mark.slow
-def test_a_file_whose_rows_may_be_there_is_kept(client, database, embedded_server):
+def test_a_file_whose_rows_may_be_there_is_kept(impatient, client, database, embedded_server):
     line, name = FaultyLine(embedded_server.port), urlsplit(database.database_url).path
     over_the_line = portal_settings(database.data_dir, DATABASE_URL=f"postgresql://postgres@127.0.0.1:{line.port}{name}")
     data, manager = pdf(), batch_file_operations.batch_file_manager

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import itertools
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ import database_pool
 from infrastructure.postgres_backend import PATIENCE, PostgresBackend
 from tests.servers import supabase_lite
 from tests.servers.postgres import PostgresServer
+from tests.servers.processes import remove_folder, server_folder
 
 TEMPLATE = "portal_template"
 # Tests ask faster than people, and all from one address.
@@ -72,6 +74,24 @@ def embedded_server() -> Iterator[PostgresServer]:
     server.start()
     yield server
     server.remove()
+
+
+@pytest.fixture(scope="session")
+def own_database() -> Iterator[Path]:
+    """A portal's data folder with its own PostgreSQL in it, migrated and stopped, to be copied with `copy_data`: for
+    tests of what comes after it was made.
+    """
+    folder = server_folder("own")
+    pool = database_pool.DatabasePool(configuration=portal_settings(folder))
+    pool.start()
+    pool.stop()
+    yield folder
+    remove_folder(folder)
+
+
+def copy_data(source: Path, target: Path) -> None:
+    """The content of one data folder in another, owners included: PostgreSQL opens no other user's files."""
+    subprocess.run(["cp", "-a", f"{source}/.", target], check=True)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from database_pool import DatabasePool, NotAllowed
 from infrastructure.embedded_postgres import RECOVERS_WITHIN
 from infrastructure.errors import Unavailable
 from infrastructure.migrations import known_migrations
-from tests.conftest import portal_settings
+from tests.conftest import copy_data, portal_settings
 from tests.database.colleagues import Colleagues
 
 pytestmark = pytest.mark.slow
@@ -28,6 +28,14 @@ def settings():
     with tempfile.TemporaryDirectory(prefix="portal-own-") as folder:
         Path(folder).chmod(0o755)
         yield portal_settings(Path(folder))
+
+
+@pytest.fixture
+def made(settings, own_database):
+    """The same, where the server was made and migrated before: each time anew that takes seven seconds."""
+    copy_data(own_database, settings.data_dir)
+    settings.data_dir.chmod(0o755)
+    return settings
 
 
 def status_file(settings):
@@ -53,12 +61,12 @@ def test_the_first_process_starts_it_and_the_last_one_ends_it(settings):
     assert servers_of(settings) == []
 
 
-def test_what_was_written_is_there_after_the_next_start(settings):
-    first = DatabasePool(configuration=settings)
+def test_what_was_written_is_there_after_the_next_start(made):
+    first = DatabasePool(configuration=made)
     first.start()
     first.execute_query("clients", "insert", data={"client_id": "EM01", "name": "Stays"})
     first.stop()
-    second = DatabasePool(configuration=settings)
+    second = DatabasePool(configuration=made)
     began = time.monotonic()
     assert second.start() == []
     assert time.monotonic() - began < 20
@@ -66,10 +74,10 @@ def test_what_was_written_is_there_after_the_next_start(settings):
     second.stop()
 
 
-def test_it_listens_on_no_network_port(settings):
-    pool = DatabasePool(configuration=settings)
+def test_it_listens_on_no_network_port(made):
+    pool = DatabasePool(configuration=made)
     pool.start()
-    server = psutil.Process(servers_of(settings)[0])
+    server = psutil.Process(servers_of(made)[0])
     listening = [c for c in server.net_connections("inet") if c.status == psutil.CONN_LISTEN]
     assert listening == []
     pool.stop()
@@ -84,27 +92,27 @@ def test_many_processes_that_start_at_once_share_one_server_and_migrate_it_once(
     assert servers_of(settings) == []
 
 
-def test_it_stays_for_others_when_one_process_leaves_or_is_killed(settings):
-    pool = DatabasePool(configuration=settings)
+def test_it_stays_for_others_when_one_process_leaves_or_is_killed(made):
+    pool = DatabasePool(configuration=made)
     pool.start()
-    Colleagues(settings, "threads", "starting").result()
+    Colleagues(made, "threads", "starting").result()
     assert pool.execute_query("gst_rules", limit=1).data
-    killed = Colleagues(settings, "threads", "starting", stay=60)
+    killed = Colleagues(made, "threads", "starting", stay=60)
     time.sleep(3)
     killed.kill()
     assert pool.execute_query("gst_rules", limit=1).data
     pool.stop()
-    assert servers_of(settings) == []
+    assert servers_of(made) == []
 
 
-def test_the_last_one_waits_for_the_end_of_others_that_were_killed(settings):
-    pool = DatabasePool(configuration=settings)
+def test_the_last_one_waits_for_the_end_of_others_that_were_killed(made):
+    pool = DatabasePool(configuration=made)
     pool.start()
-    other = Colleagues(settings, "threads", "starting", stay=60)
+    other = Colleagues(made, "threads", "starting", stay=60)
     time.sleep(3)
     threading.Timer(1.0, other.kill).start()
     pool.stop(patience=20)
-    assert servers_of(settings) == []
+    assert servers_of(made) == []
 
 
 def _files(settings):
@@ -137,12 +145,12 @@ def test_data_that_root_has_taken_over_are_named_with_their_owner(settings, monk
 
 
 @pytest.mark.parametrize("remains", ["of a killed server", "of another program", "of no program"])
-def test_remains_of_a_dead_server_are_no_obstacle(settings, remains):
-    pool = DatabasePool(configuration=settings)
+def test_remains_of_a_dead_server_are_no_obstacle(made, remains):
+    pool = DatabasePool(configuration=made)
     pool.start()
     pool.execute_query("clients", "insert", data={"client_id": "EM02", "name": "Kept"})
     pool.close()
-    files = [status_file(settings), *settings.data_dir.glob("postgres/.s.PGSQL.*.lock")]
+    files = [status_file(made), *made.data_dir.glob("postgres/.s.PGSQL.*.lock")]
     before = {file: file.read_text() for file in files}
     killed = before[files[0]].split()[0]
     os.kill(int(killed), signal.SIGKILL)
@@ -151,16 +159,16 @@ def test_remains_of_a_dead_server_are_no_obstacle(settings, remains):
     ]
     for file, text in before.items():
         file.write_text(text.replace(killed, successor, 1))
-    again = DatabasePool(configuration=settings)
+    again = DatabasePool(configuration=made)
     assert again.execute_query("clients", columns="name").data == [{"name": "Kept"}]
     again.stop()
     pool.stop()
 
 
-def test_a_server_that_ends_by_itself_while_it_is_stopped_is_stopped(settings, monkeypatch):
-    pool = DatabasePool(configuration=settings)
+def test_a_server_that_ends_by_itself_while_it_is_stopped_is_stopped(made, monkeypatch):
+    pool = DatabasePool(configuration=made)
     pool.start()
-    server = servers_of(settings)[0]
+    server = servers_of(made)[0]
     library_stops = PostgresServer.stop
 
     def stop_too_late(library_server):
@@ -169,14 +177,14 @@ def test_a_server_that_ends_by_itself_while_it_is_stopped_is_stopped(settings, m
 
     monkeypatch.setattr(PostgresServer, "stop", stop_too_late)
     pool.stop()
-    assert servers_of(settings) == []
-    again = DatabasePool(configuration=settings)
+    assert servers_of(made) == []
+    again = DatabasePool(configuration=made)
     assert again.start() == []
     again.stop()
 
 
-def test_a_thread_that_finds_nobody_answering_does_not_start_it_again_in_the_middle_of_its_stop(settings, monkeypatch):
-    pool = DatabasePool(configuration=settings)
+def test_a_thread_that_finds_nobody_answering_does_not_start_it_again_in_the_middle_of_its_stop(made, monkeypatch):
+    pool = DatabasePool(configuration=made)
     pool.start()
     finds_it_gone = threading.Thread(target=pool._embedded_server().revive)
     library_stops = PostgresServer.stop
@@ -189,11 +197,11 @@ def test_a_thread_that_finds_nobody_answering_does_not_start_it_again_in_the_mid
     monkeypatch.setattr(PostgresServer, "stop", stop_before_others_notice)
     pool.stop()
     finds_it_gone.join()
-    assert servers_of(settings) == []
+    assert servers_of(made) == []
 
 
-def test_one_that_takes_long_to_recover_is_waited_for(settings, monkeypatch):
-    first, second = DatabasePool(configuration=settings), DatabasePool(configuration=settings)
+def test_one_that_takes_long_to_recover_is_waited_for(made, monkeypatch):
+    first, second = DatabasePool(configuration=made), DatabasePool(configuration=made)
     first.start()
     answers = [subprocess.TimeoutExpired("pg_ctl", 10), AssertionError("status"), AssertionError("status")]
     library_starts = PostgresServer.ensure_postgres_running

@@ -18,6 +18,7 @@ import psutil
 import pytest
 from gunicorn.config import KNOWN_SETTINGS
 
+from tests.conftest import copy_data
 from tests.servers.processes import free_port, remove_folder, server_folder, wait_for
 
 pytestmark = pytest.mark.slow
@@ -77,9 +78,13 @@ application = Application()
 class Server:
     """gunicorn with the project's configuration around the tiny application."""
 
-    def __init__(self, **given: str) -> None:
+    def __init__(self, made: Path | None = None, **given: str) -> None:
+        """On a copy of the database in the data folder `made`; without one it makes its own."""
         self.folder = server_folder("tiny")
         (self.folder / "tiny.py").write_text(APPLICATION)
+        if made is not None:
+            (self.folder / "data").mkdir()
+            copy_data(made, self.folder / "data")
         self.port = free_port()
         self.environment = {
             "PATH": os.environ["PATH"],
@@ -139,12 +144,12 @@ def server():
 
 
 @pytest.fixture
-def start():
+def start(own_database):
     """start(WEB_CONCURRENCY="2") answers a server of the test's own; it is gone afterwards, whatever happened."""
     started = []
 
     def fresh(**given: str) -> Server:
-        started.append(Server(**given))
+        started.append(Server(own_database, **given))
         return started[-1]
 
     yield fresh

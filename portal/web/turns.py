@@ -26,21 +26,6 @@ class Turns:
     def __init__(self, at_once: int) -> None:
         self._lock, self._free = threading.Lock(), at_once
         self._waiting: deque[threading.Lock] = deque()
-        self._to_tell: list[Callable[[], None]] = []
-        self.given_back = 0   # so many times until now
-
-    @property
-    def all_taken(self) -> bool:
-        """Whether somebody who came now would have to wait."""
-        return self._free <= 0
-
-    def tell_when_free(self, tell: Callable[[], None]) -> None:
-        """Calls it once: now when a turn is free, else when one comes back that nobody waits for."""
-        with self._lock:
-            if self._free <= 0:
-                self._to_tell.append(tell)
-                return
-        tell()
 
     def take(self, longest: float) -> bool:
         """Waits for a turn, `longest` seconds at most; False when none came."""
@@ -62,14 +47,10 @@ class Turns:
     def give_back(self) -> None:
         """Hands the turn on, or keeps it for the next who comes."""
         with self._lock:
-            self.given_back += 1
             if self._waiting:
                 self._waiting.popleft().release()
-                return
-            self._free += 1
-            to_tell, self._to_tell = self._to_tell, []
-        for tell in to_tell:
-            tell()
+            else:
+                self._free += 1
 
 
 def in_turn(answer: WSGIApplication, turns: Turns, waits: Callable[[Environ], bool]) -> WSGIApplication:
@@ -89,9 +70,9 @@ def in_turn(answer: WSGIApplication, turns: Turns, waits: Callable[[Environ], bo
     return answer_in_turn
 
 
-def behind_the_door(answer: WSGIApplication, door: Turns) -> WSGIApplication:
-    """The application that answers as many requests at a time as `door` has turns (WEB_AT_ONCE)."""
-    return in_turn(answer, door, _waits_at_the_door)
+def behind_the_door(answer: WSGIApplication, at_once: int) -> WSGIApplication:
+    """The application that answers `at_once` requests at a time (WEB_AT_ONCE)."""
+    return in_turn(answer, Turns(at_once), _waits_at_the_door)
 
 
 def length_of(environ: Environ) -> int | None:

@@ -20,7 +20,7 @@ class Office:
     def __init__(self):
         self.inside, self.most, self.order = 0, 0, []
         self.lock, self.may_end = threading.Lock(), threading.Event()
-        self.door = turns.behind_the_door(self.answer, Turns(AT_ONCE))
+        self.door = turns.behind_the_door(self.answer, AT_ONCE)
 
     def answer(self, environ, start_response):
         with self.lock:
@@ -108,7 +108,7 @@ def test_a_view_that_fails_gives_its_turn_back():
     def fails(environ, start_response):
         raise RuntimeError("no answer")
 
-    door = turns.behind_the_door(fails, Turns(1))
+    door = turns.behind_the_door(fails, 1)
     for _ in range(3):
         with pytest.raises(RuntimeError, match="no answer"):
             door({"PATH_INFO": "/", "REQUEST_METHOD": "GET"}, lambda *_: None)
@@ -119,31 +119,3 @@ def test_who_reads_slowly_holds_no_turn(office):
     answers = [office.ask() for _ in range(MANY)]   # none of them read yet
     assert office.most == 1
     assert [b"".join(answer) for answer in answers] == [b"kept"] * MANY
-
-
-def test_who_asks_to_be_told_is_told_once_when_a_turn_is_free():
-    one, told = Turns(1), []
-    one.tell_when_free(lambda: told.append("there is one"))
-    assert (one.all_taken, told) == (False, ["there is one"])
-    assert one.take(1)
-    one.tell_when_free(lambda: told.append("it came back"))
-    assert (one.all_taken, told) == (True, ["there is one"])
-    for _ in range(2):
-        one.give_back()
-        assert told == ["there is one", "it came back"]
-        assert one.take(1)
-    assert one.given_back == 2
-
-
-def test_a_turn_that_is_handed_on_is_not_free():
-    one, told = Turns(1), []
-    assert one.take(1)
-    with ThreadPoolExecutor(1) as colleague:
-        next_in_line = colleague.submit(one.take, 30)
-        wait_for(partial(so_many_wait, one, 1), "somebody at the door")
-        one.tell_when_free(lambda: told.append("free"))
-        one.give_back()
-        assert next_in_line.result()
-    assert (one.all_taken, told) == (True, [])
-    one.give_back()
-    assert told == ["free"]

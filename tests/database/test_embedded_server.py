@@ -34,7 +34,6 @@ def settings():
 def made(settings, own_database):
     """The same, where the server was made and migrated before: each time anew that takes seven seconds."""
     copy_data(own_database, settings.data_dir)
-    settings.data_dir.chmod(0o755)
     return settings
 
 

@@ -17,7 +17,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-import database_pool
 import deploy_multiuser
 from deployment import environment, files, precompress, serving, system_packages
 from deployment.plan import Folders, Plan

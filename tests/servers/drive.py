@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -12,15 +11,7 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.servers.processes import (
-    MEMORY,
-    end_process,
-    ending_with_us,
-    free_port,
-    remove_folder,
-    server_folder,
-    wait_for,
-)
+from tests.servers.processes import end_process, ending_with_us, free_port, remove_folder, server_folder, wait_for
 
 ROOT = Path(__file__).parents[2]
 SHARED_DRIVE = "SHARED"
@@ -36,7 +27,7 @@ class DriveServer:
 
     def __init__(self, *, in_memory: bool = False, **options: float) -> None:
         self.folder = server_folder("drive")
-        self._memory = Path(tempfile.mkdtemp(prefix="drive-", dir=MEMORY)) if in_memory and MEMORY.is_dir() else None
+        self._memory = server_folder("drive-files", in_memory=True) if in_memory else None
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.credentials_file = self.folder / "service-account.json"

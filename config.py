@@ -134,11 +134,11 @@ class Settings:
     web_graceful_timeout: int = _setting(
         "web", parse.number(1, 3600), 30, "Seconds that requests in flight have to finish when the portal stops.", "30")
     web_max_requests: int = _setting(
-        "web", parse.number(0, 10_000_000), 150_000, "Requests after which a web process is replaced; 0: never.",
-        "150000")
+        "web", parse.number(0, 10_000_000), 50_000, "Requests after which a web process is replaced; 0: never.",
+        "50000")
     web_max_requests_jitter: int = _setting(
-        "web", parse.number(0, 10_000_000), 75_000, "Random addition to it: they are not replaced all at once.",
-        "75000")
+        "web", parse.number(0, 10_000_000), 25_000, "Random addition to it: they are not replaced all at once.",
+        "25000")
     web_keepalive: int = _setting(
         "web", parse.number(1, 3600), 5, "Seconds that an idle connection stays open. More than keepalive_timeout of "
         "nginx's upstream (4 s), or requests meet a closing connection.", "5")

@@ -37,18 +37,13 @@ class SharedRotatingFile(logging.handlers.RotatingFileHandler):
     With a size of 0 nobody moves it but logrotate.
     """
 
-    look_every = 0.0   # seconds between looks whether somebody else has moved the file; lines go after it until then
-    _look_at = 0.0
-
     def emit(self, record: logging.LogRecord) -> None:
         """Writes the line; what goes wrong is told on the terminal and costs no request anything but this line."""
-        if record.created >= self._look_at or record.created < self._look_at - self.look_every:   # or the clock was set
-            self._look_at = record.created + self.look_every
-            try:
-                self._follow()
-            except OSError:
-                self.handleError(record)
-                return
+        try:
+            self._follow()
+        except OSError:
+            self.handleError(record)
+            return
         super().emit(record)
 
     def shouldRollover(self, record: logging.LogRecord) -> int:  # noqa: N802 - the name is logging's

@@ -260,6 +260,15 @@ def test_the_access_log_has_the_path_and_nothing_of_the_person(server):
     assert all(re.match(r"\[\d\d/\w{3}/\d{4}:", line) for line in text.splitlines())
 
 
+def test_the_last_lines_of_the_access_log_are_written_when_it_stops(start):
+    for number in (signal.SIGTERM, signal.SIGINT):
+        server = start()
+        assert server.get(f"/last-{number}") == 200
+        server.process.send_signal(number)
+        server.process.wait(20)
+        assert f"/last-{number} " in server.log("access.log")
+
+
 def test_a_busy_connection_lets_the_others_through(server):
     """Requests that lie in the socket already are not all served before another connection gets its turn."""
     asked, answers = 800, list[bytes]()  # four seconds of work

@@ -73,7 +73,8 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     access.connect(app, staff_views.load_user, staff_views.load_program, staff.PERMISSIONS)
     protection.limit_forms(app)
     # Within the turns of uploads: who waits for one of those holds nobody up at the door.
-    app.wsgi_app = turns.behind_the_door(app.wsgi_app, settings.web_at_once)  # type: ignore[method-assign, assignment]
+    app.extensions["door"] = door = turns.Turns(settings.web_at_once)
+    app.wsgi_app = turns.behind_the_door(app.wsgi_app, door)  # type: ignore[method-assign, assignment]
     uploads.connect(app)
     form_tokens = protection.FormTokens(app)
     tokens.connect(app)

@@ -6,6 +6,7 @@ the same work is done, and nobody waits for those who came later.
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -14,6 +15,7 @@ from portal.web.protection import WSGIApplication
 
 Environ = dict[str, Any]
 LONGEST_WAIT = 5.0  # seconds; whoever holds a turn for longer waits for another server or for a slow sender
+BUSY_LASTS = 1.0  # seconds
 LARGE = 1024 * 1024  # bytes of a request that may come as slowly as somebody's line
 # Asked by whoever looks whether the portal is well, also while a crowd waits; sign-in waits for its own turns to hash.
 NO_TURN = ("/health", "/metrics", "/login", "/media/")
@@ -24,12 +26,24 @@ class Turns:
     """So many turns. Who gives one back hands it to whoever has waited longest; nobody who comes later is faster."""
 
     def __init__(self, at_once: int) -> None:
-        self._lock, self._free = threading.Lock(), at_once
+        self._lock, self._free, self._half = threading.Lock(), at_once, at_once // 2
         self._waiting: deque[threading.Lock] = deque()
+        self._busy_until = 0.0
+
+    @property
+    def all_taken(self) -> bool:
+        """Whether somebody who came now would have to wait."""
+        return self._free <= 0
+
+    def is_busy(self) -> bool:
+        """Whether half of the turns were taken at once within the last second."""
+        return time.monotonic() < self._busy_until
 
     def take(self, longest: float) -> bool:
         """Waits for a turn, `longest` seconds at most; False when none came."""
         with self._lock:
+            if self._free - 1 <= self._half:
+                self._busy_until = time.monotonic() + BUSY_LASTS
             if self._free > 0:
                 self._free -= 1
                 return True
@@ -70,9 +84,9 @@ def in_turn(answer: WSGIApplication, turns: Turns, waits: Callable[[Environ], bo
     return answer_in_turn
 
 
-def behind_the_door(answer: WSGIApplication, at_once: int) -> WSGIApplication:
-    """The application that answers `at_once` requests at a time (WEB_AT_ONCE)."""
-    return in_turn(answer, Turns(at_once), _waits_at_the_door)
+def behind_the_door(answer: WSGIApplication, door: Turns) -> WSGIApplication:
+    """The application that answers as many requests at a time as `door` has turns (WEB_AT_ONCE)."""
+    return in_turn(answer, door, _waits_at_the_door)
 
 
 def length_of(environ: Environ) -> int | None:

@@ -43,7 +43,7 @@ def slowly():
     yield b"first"
     time.sleep(2)
     yield b"second"
-def application(environ, start_response):
+def answer(environ, start_response):
     if environ["PATH_INFO"] == "/slow":
         time.sleep(2)
     if environ["PATH_INFO"] == "/empty":
@@ -64,6 +64,14 @@ def application(environ, start_response):
             pass
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "2"), ("X-Request-ID", "id-1")])
     return [b"ok"]
+class Application:
+    def __init__(self):
+        from portal.web import turns   # the server's configuration, which is read by now, puts it on the path
+        self.extensions = {"door": turns.Turns(2)}
+        self.answer_in_turn = turns.behind_the_door(answer, self.extensions["door"])
+    def __call__(self, environ, start_response):
+        return self.answer_in_turn(environ, start_response)
+application = Application()
 """
 
 
@@ -279,6 +287,26 @@ def test_a_busy_connection_lets_the_others_through(server):
         assert server.get("/") == 200
         assert b"".join(answers).count(b"HTTP/1.1 200") < asked
         wait_for(lambda: b"".join(answers).count(b"HTTP/1.1 200") == asked, "the busy connection's last answer")
+
+
+def test_a_kept_connection_ends_while_its_process_is_full(server):
+    kept = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    assert _ends_after_an_answer(kept) is False
+    held = [threading.Thread(target=server.get, args=["/slow"]) for _ in range(2)]   # both turns of the application
+    for each in held:
+        each.start()
+    assert server.get("/health") == 200   # it needs no turn, and waits for a moment at most
+    wait_for(lambda: server.get("/health") == 200 and _ends_after_an_answer(kept, "/health"), "the end of what is kept")
+    for each in held:
+        each.join()
+    kept.close()
+
+
+def _ends_after_an_answer(connection: http.client.HTTPConnection, path: str = "/") -> bool:
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    answer.read()
+    return answer.getheader("Connection") == "close"
 
 
 def _drain(connection: socket.socket, answers: list[bytes]) -> None:

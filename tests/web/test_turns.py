@@ -1,6 +1,7 @@
 """A process answers a few requests at a time, in the order in which they came."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -20,7 +21,7 @@ class Office:
     def __init__(self):
         self.inside, self.most, self.order = 0, 0, []
         self.lock, self.may_end = threading.Lock(), threading.Event()
-        self.door = turns.behind_the_door(self.answer, AT_ONCE)
+        self.door = turns.behind_the_door(self.answer, Turns(AT_ONCE))
 
     def answer(self, environ, start_response):
         with self.lock:
@@ -108,7 +109,7 @@ def test_a_view_that_fails_gives_its_turn_back():
     def fails(environ, start_response):
         raise RuntimeError("no answer")
 
-    door = turns.behind_the_door(fails, 1)
+    door = turns.behind_the_door(fails, Turns(1))
     for _ in range(3):
         with pytest.raises(RuntimeError, match="no answer"):
             door({"PATH_INFO": "/", "REQUEST_METHOD": "GET"}, lambda *_: None)
@@ -119,3 +120,22 @@ def test_who_reads_slowly_holds_no_turn(office):
     answers = [office.ask() for _ in range(MANY)]   # none of them read yet
     assert office.most == 1
     assert [b"".join(answer) for answer in answers] == [b"kept"] * MANY
+
+
+def test_a_process_is_busy_for_a_while_when_half_of_its_turns_are_taken(monkeypatch):
+    monkeypatch.setattr(turns, "BUSY_LASTS", 0.05)
+    four = Turns(4)
+    assert four.take(1)
+    assert not four.is_busy()
+    assert four.take(1)
+    four.give_back()
+    assert four.is_busy()
+    time.sleep(0.1)
+    assert not four.is_busy()
+
+
+def test_a_process_with_one_turn_is_busy_when_that_is_taken():
+    one = Turns(1)
+    assert one.take(1)
+    assert one.is_busy() and one.all_taken
+    assert not Turns(1).is_busy()

@@ -38,6 +38,13 @@ def job(batch_id: str) -> Row | None:
     return found[0] if found else None
 
 
+def owner_of(batch_id: str) -> int | None:
+    """Who started a job; None where nobody did, or there is no such job. Each of its tasks asks, so nothing is counted.
+    """
+    found = execute_query("batches", columns="owner_id", filters={"batch_id_eq": batch_id}).data
+    return found[0]["owner_id"] if found else None
+
+
 def records_asked(user_id: int | None, kind: str, since: datetime) -> int:
     """How many records a colleague's jobs of one kind have had since a moment."""
     if user_id is None:

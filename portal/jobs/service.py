@@ -90,10 +90,10 @@ def starter_of(batch_id: str | None, right: str) -> Actor | None:
     """The colleague who started the job, for its tasks to act as; the portal where nobody did; None when they have lost
     the right since: then the task stops the job and fails with NO_RIGHT.
     """
-    job = queries.job(batch_id) if batch_id else None
-    if job is None or job["owner_id"] is None:
+    owner = queries.owner_of(batch_id) if batch_id else None
+    if owner is None:
         return audit.THE_PORTAL
-    who = colleague(job["owner_id"])
+    who = colleague(owner)
     if who is None or not who["is_active"] or right not in permissions_of(who["role"]):
         return None
     return Actor(user_id=who["user_id"])

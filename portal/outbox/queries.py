@@ -23,6 +23,7 @@ SORTS = (
     Sort("due", "not_before", "message_id", "time", "whole"),
     Sort("changed", "state_at", "message_id", "time", "whole", descending=True),
 )
+CHANNELS = ("whatsapp", "email")   # of consent
 WAITING = ["queued", "sending", "unclear", "accepted"]
 
 # WhatsApp lets a business write freely for 24 hours after the customer's last message; the ten minutes are for clocks
@@ -216,19 +217,21 @@ def window_open(phone: str) -> bool:
 
 def consent_of(client_id: str, channel: str) -> Consent:
     """Whether a client agreed to messages over "whatsapp" or "email", and has not asked to stop since."""
-    return consents_of([client_id], channel)[client_id]
+    return consents_of([client_id])[client_id][channel]
 
 
-def consents_of(client_ids: Iterable[str], channel: str) -> dict[str, Consent]:
-    """The consent of several clients over one channel, in one question. Who is not known has given none."""
+def consents_of(client_ids: Iterable[str]) -> dict[str, dict[str, Consent]]:
+    """The consent of several clients by channel, in one question. Who is not known has given none."""
     wanted = sorted(set(client_ids))
     rows = execute_query(
-        "client_consent", filters={"client_id_in": wanted, "channel_eq": channel}, limit=len(wanted)
-    ).data
-    found = {row["client_id"]: Consent(row["service"] and not row["why_not"], row["marketing"] and not row["why_not"],
-                                       row["why_not"] or "") for row in rows}  # fmt: skip
+        "client_consent", filters={"client_id_in": wanted}, limit=len(wanted) * len(CHANNELS)
+    ).data if wanted else []  # fmt: skip
+    found = {(row["client_id"], row["channel"]): Consent(
+        row["service"] and not row["why_not"], row["marketing"] and not row["why_not"], row["why_not"] or "")
+        for row in rows}  # fmt: skip
     unknown = Consent(False, False, "There is no such client.")
-    return {client_id: found.get(client_id, unknown) for client_id in wanted}
+    return {client_id: {channel: found.get((client_id, channel), unknown) for channel in CHANNELS}
+            for client_id in wanted}  # fmt: skip
 
 
 def template(key: str, channel: str, language: str) -> Row | None:

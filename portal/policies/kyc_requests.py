@@ -14,7 +14,7 @@ from portal.outbox.queries import consents_of, template
 from portal.outbox.service import NewMessage, queue_messages
 from portal.outbox.wording import fill
 from portal.policies.chasing import PAPERS
-from portal.policies.notices import CHANNELS, Way, agency_name, agency_phone, ways_to
+from portal.policies.notices import Way, agency_name, agency_phone, ways_to
 
 Row = dict[str, Any]
 TEMPLATE = "client.papers"
@@ -61,13 +61,9 @@ def clients_of(client_ids: Sequence[str]) -> list[Row]:
 
 
 def ways_of(clients: Sequence[Row]) -> dict[str, list[Way]]:
-    """The channels to each client, by client_id, with one question for each channel."""
-    ids = [client["client_id"] for client in clients]
-    consents = {channel: consents_of(ids, channel) for channel in CHANNELS} if ids else {}
-    return {
-        client["client_id"]: ways_to(client, {name: found[client["client_id"]] for name, found in consents.items()})
-        for client in clients
-    }
+    """The channels to each client, by client_id, with one question for all."""
+    consents = consents_of(client["client_id"] for client in clients)
+    return {client["client_id"]: ways_to(client, consents[client["client_id"]]) for client in clients}
 
 
 def preview(client: Row, channel: str, company: Row | None) -> Row | None:

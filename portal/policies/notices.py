@@ -61,13 +61,9 @@ def ways_in_words(
 
 
 def ways_of_many(rows: Sequence[Row]) -> dict[int, list[Way]]:
-    """`ways_to` for several terms, by policy_id, with one question for each channel."""
-    clients = {row["client_id"] for row in rows}
-    consents = {channel: consents_of(clients, channel) for channel in CHANNELS} if rows else {}
-    return {
-        row["policy_id"]: ways_to(row, {channel: found[row["client_id"]] for channel, found in consents.items()})
-        for row in rows
-    }
+    """`ways_to` for several terms, by policy_id, with one question for all."""
+    consents = consents_of(row["client_id"] for row in rows)
+    return {row["policy_id"]: ways_to(row, consents[row["client_id"]]) for row in rows}
 
 
 def agency_name(setting: Row | None) -> str:

@@ -111,7 +111,7 @@ def _client_page(found: Row, form: SubmittedForm[ConsentInput], *, status: int =
     return render(
         "outbox/client.html", status, client=found, form=form, states=STATES, channels=service.CHANNELS,
         sent=queries.messages_of_client(client_id, limit=50), consents=queries.consents(client_id),
-        allowed={channel: queries.consent_of(client_id, channel) for channel in service.CHANNELS},
+        allowed=queries.consents_of([client_id])[client_id],
         thread=queries.thread_of("whatsapp", found["phone"]) if found["phone"] else None,
     )  # fmt: skip
 

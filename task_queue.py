@@ -59,18 +59,20 @@ _request_id: Callable[[], str | None] = lambda: None  # noqa: E731 - replaced by
 
 def task(
     name: str, *, priority: int = MEDIUM, attempts: int = 5, limit: int | Callable[[], int] | None = None,
-    lease: float = 60.0,
+    lease: float = 60.0, gives_way: bool = False,
 ) -> Callable[[Work], Work]:
     """Declares the decorated function as the task `name` (<area>.<verb>). Keyword arguments are its payload, a returned
     dict is stored as its result; see also `EndsWith`.
 
     `priority` is 1 (high), 2 or 3 (low); `attempts` how often it is tried before it is a dead letter; `limit` how many
     of this name one process runs at once; `lease` (seconds, renewed while it runs) after how long a task whose process
-    fell silent is given to another. Raises RuntimeError for a name that is declared already.
+    fell silent is given to another. One that `gives_way` is work by the hundred that nobody waits for: while a crowd
+    waits for this process, one of them runs at a time, and rests as long as it took. Raises RuntimeError for a name
+    that is declared already.
     """
 
     def declare(work: Work) -> Work:
-        _registry.declare(Declaration(name, work, priority, attempts, limit, lease))
+        _registry.declare(Declaration(name, work, priority, attempts, limit, lease, gives_way))
         return work
 
     return declare
@@ -260,9 +262,10 @@ class TaskQueue:
         """What runs tasks in this process; None before `start` and after `stop`, and in a process forked off it."""
         return self._runner if self._process == os.getpid() else None
 
-    def start(self, names: Iterable[str] | None = None) -> bool:
+    def start(self, names: Iterable[str] | None = None, is_crowded: Callable[[], bool] = lambda: False) -> bool:
         """Begins to run tasks, those whose names meet a pattern of `names` ("outbox.*") or all; False where
         TASK_WORKERS is 0. Waits for nothing: the database may come later. After a fork, each process starts its own.
+        `is_crowded` tells whether people wait for this process (see `task`); it is asked often and must not pause.
         """
         global _started  # noqa: PLW0603 - one process, one place that runs what it stores
         with self._lock:
@@ -271,7 +274,7 @@ class TaskQueue:
             patterns = None if names is None else tuple(names)
             runner = WorkerProcess(
                 _store(), _registry, workers=self.max_workers, patterns=patterns,
-                address=lambda: database_pool.default_pool().listening_address(),
+                address=lambda: database_pool.default_pool().listening_address(), is_crowded=is_crowded,
             )  # fmt: skip
             self._runner, self._process = runner, os.getpid()
             _started = self

@@ -64,6 +64,7 @@ Work = Callable[..., dict[str, Any] | EndsWith | None]
 class Declaration:
     """One kind of task: what runs, how urgent, how often it is tried, how many at once in a process (`limit`), and for
     how many seconds a claim holds before it must be renewed (`lease`; the process renews it while the task runs).
+    One that `gives_way` runs alone of its kind, with rests, while people wait for the process.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Declaration:
     attempts: int = 5
     limit: int | Callable[[], int] | None = None
     lease: float = 60.0
+    gives_way: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,8 @@ class Registry:
         limit = 1 if declaration.limit is None or callable(declaration.limit) else declaration.limit
         if declaration.attempts < 1 or declaration.lease < 3 or limit < 1:
             raise ValueError(f"{name}: at least 1 attempt, a limit of 1, and a lease of 3 seconds")
+        if declaration.gives_way and declaration.limit is not None:
+            raise ValueError(f"{name}: a task that gives way has no limit of its own")
         self.declared[name] = declaration
 
     def plan(self, schedule: Schedule) -> None:

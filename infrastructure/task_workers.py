@@ -53,11 +53,14 @@ class WorkerProcess:
         workers: int,
         patterns: tuple[str, ...] | None,
         address: Callable[[], str | None],
+        is_crowded: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`patterns`: run only tasks whose names meet one of these; `address`: where a session of one's own is had."""
+        """`patterns`: run only tasks whose names meet one of these; `address`: where a session of one's own is had;
+        `is_crowded`: whether people wait for this process, to whom some tasks give way.
+        """
         self._store, self._registry, self._address = store, registry, address
         self.workers, self.patterns = workers, patterns
-        self.buffer = TaskBuffer(registry, registry.matching(patterns), workers)
+        self.buffer = TaskBuffer(registry, registry.matching(patterns), workers, is_crowded)
         self.worker = 0
         self.counted = {"done": 0, "retried": 0, "failed": 0}
         self._recent: deque[tuple[float, int]] = deque()
@@ -65,8 +68,6 @@ class WorkerProcess:
         self._due_at: float | None = None
         self._listener: TaskListener | None = None
         self._outcomes: deque[Outcome] = deque()
-        # The last claim got less than it asked for: no other is made before somebody wakes us.
-        self._nothing_left = False
         self._told, self._woken, self._stopped = threading.Event(), threading.Event(), threading.Event()
         self._claims_no_more = threading.Event()
         self._claims_no_more.set()
@@ -155,11 +156,14 @@ class WorkerProcess:
                     continue
                 outcome = execute(task, self._registry.declared[task.name])
             finally:
-                now = time.monotonic()
-                more = self.buffer.ran(task, now - began)
+                took = time.monotonic() - began
                 self._report([outcome])
-            if more and not self._nothing_left and not self._woken.is_set():
+                if rest := self.buffer.rest_after(task, took):
+                    self._stopped.wait(rest)
+                more = self.buffer.ran(task, took)
+            if more and not self._woken.is_set():
                 self._woken.set()
+            now = time.monotonic()
             if now - last_pause > GIVE_WAY:
                 time.sleep(0)
                 last_pause = time.monotonic()
@@ -251,7 +255,7 @@ class WorkerProcess:
             self._woken.clear()
             if self._stopped.is_set():
                 return
-            wanted, complete = self.buffer.wanted()
+            wanted = self.buffer.wanted()
             if not wanted:
                 self._woken.wait(POLL_ALONE)
                 continue
@@ -264,11 +268,10 @@ class WorkerProcess:
                 logger.warning("tasks cannot be claimed: %s", type(error).__name__)
                 self._stopped.wait(POLL_ALONE)
                 continue
-            self._nothing_left = complete and len(tasks) < min(part.most for part in wanted)
             for task in tasks:
                 task.until = asked_at + task.lease
             self._report([Outcome(task, "queued", back=True) for task in self.buffer.add(tasks)])
-            if self._nothing_left or not tasks:
+            if self.buffer.nothing_left or not tasks:
                 self._woken.wait(self._pause(next_due))
 
     def _pause(self, next_due: float | None) -> float:

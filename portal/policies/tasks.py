@@ -14,7 +14,7 @@ from portal.settings.queries import setting
 from task_queue import PermanentFailure, current_task, task
 
 
-@task("policies.ask_for_kyc", priority=3)
+@task("policies.ask_for_kyc", priority=3, gives_way=True)
 def ask_for_kyc(client_id: str, day: str) -> dict[str, Any]:
     """Asks one client of a bulk job for KYC papers, unless they came meanwhile. Once a client and day."""
     running = current_task()

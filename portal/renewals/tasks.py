@@ -38,7 +38,7 @@ def note_due_reminders() -> dict[str, Any]:
     return {"reminders": asked}
 
 
-@task("renewals.remind", priority=3)
+@task("renewals.remind", priority=3, gives_way=True)
 def remind(policy_id: int, due_on: str, step: str, occasion: str, good_until: str) -> dict[str, Any]:
     """Notes one step of the ladder, unless the policy was renewed, ended or moved to another date meanwhile."""
     facts = notice_facts(policy_id)
@@ -56,7 +56,7 @@ def remind(policy_id: int, due_on: str, step: str, occasion: str, good_until: st
     return _note(audit.THE_PORTAL, facts, reminder)
 
 
-@task("renewals.send_reminder", priority=3)
+@task("renewals.send_reminder", priority=3, gives_way=True)
 def send_reminder(policy_id: int, day: str) -> dict[str, Any]:
     """Reminds the client of one policy of a bulk job: once per policy and day, whatever way it was asked for."""
     running, on_day = current_task(), date.fromisoformat(day)
@@ -78,7 +78,7 @@ def send_reminder(policy_id: int, day: str) -> dict[str, Any]:
     return _note(asker, facts, reminder)
 
 
-@task("renewals.send_notice", priority=3)
+@task("renewals.send_notice", priority=3, gives_way=True)
 def send_notice(policy_id: int) -> dict[str, Any]:
     """Tells the client of one policy that it is issued, once a day, with its schedule where that is in the portal."""
     running = current_task()

@@ -14,7 +14,7 @@ from typing import Any
 from portal.web.protection import WSGIApplication
 
 Environ = dict[str, Any]
-LONGEST_WAIT = 5.0  # seconds; whoever holds a turn for longer waits for another server or for a slow sender
+LONGEST_STANDSTILL = 5.0  # seconds; who holds all turns for longer waits for another server or for a slow sender
 BUSY_LASTS = 1.0  # seconds
 LARGE = 1024 * 1024  # bytes of a request that may come as slowly as somebody's line
 # Asked by whoever looks whether the portal is well, also while a crowd waits; sign-in waits for its own turns to hash.
@@ -28,7 +28,7 @@ class Turns:
     def __init__(self, at_once: int) -> None:
         self._lock, self._free, self._half = threading.Lock(), at_once, at_once // 2
         self._waiting: deque[threading.Lock] = deque()
-        self._busy_until = 0.0
+        self._busy_until, self._given_back = 0.0, 0
 
     @property
     def all_taken(self) -> bool:
@@ -40,7 +40,7 @@ class Turns:
         return time.monotonic() < self._busy_until
 
     def take(self, longest: float) -> bool:
-        """Waits for a turn, `longest` seconds at most; False when none came."""
+        """Waits for a turn, as long as others come back; False when none did for `longest` seconds."""
         with self._lock:
             if self._free - 1 <= self._half:
                 self._busy_until = time.monotonic() + BUSY_LASTS
@@ -50,17 +50,21 @@ class Turns:
             ticket = threading.Lock()
             ticket.acquire()
             self._waiting.append(ticket)
-        if ticket.acquire(timeout=longest):
-            return True
-        with self._lock:
-            if ticket not in self._waiting:
-                return True   # handed over at the last moment
-            self._waiting.remove(ticket)
-        return False
+            seen = self._given_back
+        while not ticket.acquire(timeout=longest):
+            with self._lock:
+                if ticket not in self._waiting:
+                    return True   # handed over at the last moment
+                if self._given_back == seen:
+                    self._waiting.remove(ticket)
+                    return False
+                seen = self._given_back
+        return True
 
     def give_back(self) -> None:
         """Hands the turn on, or keeps it for the next who comes."""
         with self._lock:
+            self._given_back += 1
             if self._waiting:
                 self._waiting.popleft().release()
             else:
@@ -68,13 +72,14 @@ class Turns:
 
 
 def in_turn(answer: WSGIApplication, turns: Turns, waits: Callable[[Environ], bool]) -> WSGIApplication:
-    """The application, where requests for which `waits` is true take a turn of `turns`, or go on without one after
-    LONGEST_WAIT. A turn lasts until the answer begins: a stream, or somebody who reads slowly, holds none.
+    """The application, where requests for which `waits` is true take a turn of `turns`, or go on without one when none
+    came back for LONGEST_STANDSTILL. A turn lasts until the answer begins: a stream, or somebody who reads slowly,
+    holds none.
     """
     def answer_in_turn(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         if not waits(environ):
             return answer(environ, start_response)
-        has_turn = turns.take(LONGEST_WAIT)
+        has_turn = turns.take(LONGEST_STANDSTILL)
         try:
             return answer(environ, start_response)
         finally:

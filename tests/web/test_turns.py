@@ -56,7 +56,7 @@ def test_no_more_than_its_turns_are_answered_at_once(office):
 
 
 def test_those_who_wait_are_answered_in_the_order_in_which_they_came(office, monkeypatch):
-    monkeypatch.setattr(turns, "LONGEST_WAIT", 30.0)
+    monkeypatch.setattr(turns, "LONGEST_STANDSTILL", 30.0)
     one = Turns(1)
     office.door = turns.in_turn(office.answer, one, lambda _environ: True)
     with ThreadPoolExecutor(MANY) as colleagues:
@@ -92,10 +92,10 @@ def test_some_wait_for_nobody(office, path, method, more):
 
 
 def test_none_waits_for_ever_and_no_turn_is_lost(office, monkeypatch):
-    monkeypatch.setattr(turns, "LONGEST_WAIT", 0.05)
+    monkeypatch.setattr(turns, "LONGEST_STANDSTILL", 0.05)
     assert office.answer_a_crowd(when_inside=MANY) == [b"kept"] * MANY
     office.may_end.clear()
-    monkeypatch.setattr(turns, "LONGEST_WAIT", 30.0)
+    monkeypatch.setattr(turns, "LONGEST_STANDSTILL", 30.0)
     office.most = 0
     with ThreadPoolExecutor(MANY) as colleagues:
         asked = [colleagues.submit(office.ask) for _ in range(MANY)]
@@ -103,6 +103,23 @@ def test_none_waits_for_ever_and_no_turn_is_lost(office, monkeypatch):
         office.may_end.set()
         assert [b"".join(one.result()) for one in asked] == [b"kept"] * MANY
     assert office.most == AT_ONCE
+
+
+def test_who_sees_turns_come_back_goes_on_waiting():
+    one = Turns(1)
+    assert one.take(1)
+    with ThreadPoolExecutor(2) as colleagues:
+        first = colleagues.submit(one.take, 30)
+        wait_for(partial(so_many_wait, one, 1), "the first")
+        second = colleagues.submit(one.take, 0.2)
+        wait_for(partial(so_many_wait, one, 2), "the second")
+        time.sleep(0.1)
+        one.give_back()
+        assert first.result() and not second.done()
+        time.sleep(0.2)   # longer than the second would have waited without that
+        assert not second.done()
+        one.give_back()
+        assert second.result()
 
 
 def test_a_view_that_fails_gives_its_turn_back():

@@ -58,7 +58,7 @@ def test_small_uploads_wait_for_their_turn_and_large_ones_do_not(office):
 
 
 def test_none_waits_for_ever(office, monkeypatch):
-    monkeypatch.setattr(turns, "LONGEST_WAIT", 0.05)
+    monkeypatch.setattr(turns, "LONGEST_STANDSTILL", 0.05)
     with ThreadPoolExecutor(MANY) as colleagues:
         slow = [colleagues.submit(office.send, 1000) for _ in range(MANY)]
         office.wait_until(MANY)

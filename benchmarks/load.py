@@ -352,8 +352,8 @@ def main() -> int:
     options.add_argument("--at-once", type=float, default=3.0, help="minutes in which everything comes at once")
     options.add_argument("--users", type=int, default=500)
     options.add_argument("--clients", type=int, default=2000)
-    # 500 people who look at a page for 2.5 s make a little more than the 12,000 requests a minute.
-    options.add_argument("--pause", type=float, nargs=2, default=(1.65, 3.35), metavar="SECONDS",
+    # 500 people who look at a page for two and a half seconds make a little more than the 12,000 requests a minute.
+    options.add_argument("--pause", type=float, nargs=2, default=(1.7, 3.4), metavar="SECONDS",
                          help="how long somebody looks at a page, from and to")
     options.add_argument("--processes", type=int, default=processors, help="WEB_CONCURRENCY")
     options.add_argument("--pool", type=int, default=4, help="DB_POOL_SIZE")

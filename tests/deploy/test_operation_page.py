@@ -30,7 +30,8 @@ def test_every_step_stands_before_what_needs_it():
     steps = ["useradd --system", "git clone", "cp .env.example .env", "install -d -m 0700 data logs backups",
              "chown -R portal:portal .", "chown root:portal .env", "sudo -u portal python3 deploy_multiuser.py",
              "cp deploy/insurance-portal.service", "systemctl daemon-reload", "systemctl enable --now insurance-portal",
-             "sudo -u portal venv/bin/flask --app app_multiuser ensure-admin", "cp deploy/nginx.conf", "certbot certonly",
+             "sudo -u portal venv/bin/flask --app app_multiuser ensure-admin", "cp deploy/nginx.conf",
+             "certbot certonly",
              "sudo python3 deploy_multiuser.py "]  # fmt: skip
     places = [SEQUENCE.index(step) for step in steps]
     assert places == sorted(places)

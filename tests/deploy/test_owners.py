@@ -75,7 +75,8 @@ class OwnPortal:
     def owners(self) -> dict[str, tuple[int, int]]:
         """Owner and mode of every file, and of the folders above it, but for what Python compiles."""
         paths = [*self.folder.rglob("*"), self.folder, *self.folder.parents]
-        return {str(path): (path.lstat().st_uid, path.lstat().st_mode) for path in paths if "__pycache__" not in str(path)}
+        return {str(path): (path.lstat().st_uid, path.lstat().st_mode) for path in paths
+                if "__pycache__" not in str(path)}
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +144,7 @@ def _as_nobody() -> Iterator[None]:
 
 @pytest.fixture
 def certbots_folder(monkeypatch):
-    """Where certbot keeps certificates, for root's eyes alone, and beside it a folder for a site; answers the latter."""
+    """Where certbot keeps certificates, for root's eyes alone, and beside it a folder for a site: that is answered."""
     folder = server_folder("certbot")
     live, place = folder / "live", folder / "portal"
     (live / DOMAIN).mkdir(parents=True)

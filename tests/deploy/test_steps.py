@@ -273,7 +273,8 @@ def test_packages_that_cannot_be_installed_are_tried_again_next_time(tmp_path, m
         ["--port", "0"], ["--port", "70000"], ["--port", "x"], ["--domain", "https://portal.example.com"],
         ["--domain", "portal example"], ["--domain", "localhost"], ["--app-dir", "relative"], ["--app-dir", "/opt/a b"],
         ["--app-dir", "/opt/a;rm"],
-        ["--server", "10.0.0.2"], ["--server", "a b:80"], ["--upgrade", "--to", "-x"], ["--user", "a b"], ["--user", "Root"], ["--start", "--test"], ["something"],
+        ["--server", "10.0.0.2"], ["--server", "a b:80"], ["--upgrade", "--to", "-x"],
+        ["--user", "a b"], ["--user", "Root"], ["--start", "--test"], ["something"],
     ],
 )  # fmt: skip
 def test_options_that_cannot_be_meant_are_refused(arguments, capsys):
@@ -440,7 +441,7 @@ def test_a_provider_is_asked_whether_the_account_is_there(portal, monkeypatch, c
     asked: list[str] = []
 
     class Answer(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802 - the name is http.server's
+        def do_GET(self) -> None:
             asked.append(self.path)
             self.send_response(status)
             self.send_header("Content-Length", "0")

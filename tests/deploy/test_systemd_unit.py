@@ -30,7 +30,7 @@ def _plan(app_dir: Path, user: str = "portal") -> Plan:
 
 def _rendered(folder: Path, *, user: str = "root", name: str = "insurance-portal", folders: Folders | None = None
               ) -> Path:
-    """The unit for a portal in `folder`, as deploy_multiuser.py writes it; `folders`: where the settings put its data."""
+    """The unit for a portal in `folder`, as deploy_multiuser.py writes it; `folders`: where its data are."""
     plan = _plan(folder / "app", user)
     for program in ("gunicorn", "flask"):
         path = folder / "app" / "venv" / "bin" / program

@@ -1,8 +1,7 @@
-"""deploy_multiuser.py --upgrade: from one version to the next, back, and on again, while a master answers its signals."""
+"""deploy_multiuser.py --upgrade: from one version to the next, back, and on again, beside a running master."""
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -29,8 +28,8 @@ DOCUMENT_WITHOUT_CONTENT = """
     with added as (
       insert into clients (client_id, name, client_type) values ('UP01', 'Client', 'individual') returning client_id)
     insert into documents (client_id, file_name, stored_name, size, sha256, md5, media_type, store, store_key, state)
-    select client_id, 'a.pdf', 'a.pdf', 1, repeat('a', 64), repeat('b', 32), 'application/pdf', 'local', 'a.pdf', 'stored'
-      from added
+    select client_id, 'a.pdf', 'a.pdf', 1, repeat('a', 64), repeat('b', 32), 'application/pdf', 'local', 'a.pdf',
+           'stored' from added
 """
 # Listens like gunicorn's master, and hands over to a successor when it is told to.
 MASTER = """

@@ -14,6 +14,7 @@ from typing import Any
 from portal.web.protection import WSGIApplication
 
 Environ = dict[str, Any]
+LONGEST_WAIT = 20.0  # seconds, of the 60 that nginx waits for an answer
 LONGEST_STANDSTILL = 5.0  # seconds; who holds all turns for longer waits for another server or for a slow sender
 BUSY_LASTS = 1.0  # seconds
 LARGE = 1024 * 1024  # bytes of a request that may come as slowly as somebody's line
@@ -40,7 +41,8 @@ class Turns:
         return time.monotonic() < self._busy_until
 
     def take(self, longest: float) -> bool:
-        """Waits for a turn, as long as others come back; False when none did for `longest` seconds."""
+        """Waits for a turn; False when none came back for `longest` seconds, or none was ours for LONGEST_WAIT."""
+        until = time.monotonic() + LONGEST_WAIT
         with self._lock:
             if self._free - 1 <= self._half:
                 self._busy_until = time.monotonic() + BUSY_LASTS
@@ -55,7 +57,7 @@ class Turns:
             with self._lock:
                 if ticket not in self._waiting:
                     return True   # handed over at the last moment
-                if self._given_back == seen:
+                if self._given_back == seen or time.monotonic() > until:
                     self._waiting.remove(ticket)
                     return False
                 seen = self._given_back
@@ -72,8 +74,8 @@ class Turns:
 
 
 def in_turn(answer: WSGIApplication, turns: Turns, waits: Callable[[Environ], bool]) -> WSGIApplication:
-    """The application, where requests for which `waits` is true take a turn of `turns`, or go on without one when none
-    came back for LONGEST_STANDSTILL. A turn lasts until the answer begins: a stream, or somebody who reads slowly,
+    """The application, where requests for which `waits` is true take a turn of `turns`, or go on without one
+    (see `Turns.take`). A turn lasts until the answer begins: a stream, or somebody who reads slowly,
     holds none.
     """
     def answer_in_turn(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:

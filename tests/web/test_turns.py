@@ -122,6 +122,24 @@ def test_who_sees_turns_come_back_goes_on_waiting():
         assert second.result()
 
 
+def test_who_has_waited_long_enough_goes_on_though_turns_come_back(monkeypatch):
+    monkeypatch.setattr(turns, "LONGEST_WAIT", 0.3)
+    one = Turns(1)
+    assert one.take(1)
+    with ThreadPoolExecutor(100) as colleagues:
+        for number in range(99):
+            colleagues.submit(one.take, 30)
+            wait_for(partial(so_many_wait, one, number + 1), "a colleague at the door")
+        last = colleagues.submit(one.take, 0.1)
+        wait_for(partial(so_many_wait, one, 100), "the last")
+        while not last.done():
+            one.give_back()
+            time.sleep(0.02)
+        assert last.result() is False and len(one._waiting) > 0
+        while one._waiting:
+            one.give_back()
+
+
 def test_a_view_that_fails_gives_its_turn_back():
     def fails(environ, start_response):
         raise RuntimeError("no answer")

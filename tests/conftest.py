@@ -7,9 +7,11 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
+from werkzeug.routing.rules import Rule
 
 import cache_manager
 import config
@@ -28,6 +30,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests come first: a long one that began last would keep one core waiting for the other."""
     heavy = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in heavy)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def addresses_compiled_once() -> Iterator[None]:
+    """For each address werkzeug writes two functions and compiles them, for all of them a third of a second: each
+    module makes an application, and they are always the same.
+    """
+    compile_builder, made = Rule._compile_builder, dict[tuple[Any, ...], Callable[..., tuple[str, str]]]()
+
+    def compile_once(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        key = rule.rule, repr(rule.defaults), tuple(rule._trace), append_unknown
+        if key not in made:
+            made[key] = compile_builder(rule, append_unknown)
+        return made[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Rule, "_compile_builder", compile_once)
+        yield
 
 
 def portal_settings(data_dir: Path, **given: str) -> config.Settings:

@@ -302,11 +302,11 @@ def post_worker_init(worker: FairGeventWorker) -> None:
     """After the fork: each web process runs tasks beside its requests (TASK_WORKERS; 0 leaves them to workers)."""
     from portal import measures  # with the application, which is there by now
 
-    door = DoorServer.turns = getattr(worker.wsgi, "extensions", {}).get("door")
+    DoorServer.turns = getattr(worker.wsgi, "extensions", {}).get("door")
     gc.set_threshold(MADE_BEFORE_A_LOOK, 10, 10)
     measures.take_place(worker.place)
     measures.start_reporting()
-    task_queue.start(**({"is_crowded": door.is_busy} if door else {}))
+    task_queue.start(is_crowded=DoorServer.is_busy)
     if _predecessor and worker.place == 1:
         # USR2 is all that a rolling restart takes: the old master lets its requests in flight finish and goes. It may
         # have gone already, and an error here would end the new one.

@@ -27,6 +27,11 @@ class DoorServer(StreamServer):
         """Whether who comes now would wait for this process; on a kept connection, though another one may be free."""
         return cls.turns is not None and cls.turns.all_taken
 
+    @classmethod
+    def is_busy(cls) -> bool:
+        """Whether work that nobody waits for had better give way (`Turns.is_busy`)."""
+        return cls.turns is not None and cls.turns.is_busy()
+
     def do_read(self) -> Any:
         """The next connection as gevent's server takes it; None while another process had better have it."""
         if not self._lets_in and self.is_full():

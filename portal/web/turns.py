@@ -74,9 +74,8 @@ class Turns:
 
 
 def in_turn(answer: WSGIApplication, turns: Turns, waits: Callable[[Environ], bool]) -> WSGIApplication:
-    """The application, where requests for which `waits` is true take a turn of `turns`, or go on without one
-    (see `Turns.take`). A turn lasts until the answer begins: a stream, or somebody who reads slowly,
-    holds none.
+    """The application, where requests for which `waits` is true take a turn of `turns`, or go on without one (see
+    `Turns.take`). A turn lasts until the answer begins: a stream, or somebody who reads slowly, holds none.
     """
     def answer_in_turn(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         if not waits(environ):

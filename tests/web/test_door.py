@@ -46,14 +46,14 @@ def portal(monkeypatch):
 
 def test_with_a_turn_free_everybody_is_taken_in(portal):
     assert portal.visitors(3) == 3
-    assert not DoorServer.is_full()
+    assert not DoorServer.is_full() and not DoorServer.is_busy()
 
 
 def test_while_all_turns_are_taken_others_may_have_them_for_a_moment(portal, monkeypatch):
     monkeypatch.setattr(door, "MOMENT", 3 * SOON)
     assert portal.turns.take(1)
     assert portal.visitors(3) == 0
-    assert DoorServer.is_full()
+    assert DoorServer.is_full() and DoorServer.is_busy()
     gevent.sleep(3 * SOON)
     assert portal.taken_in == 3, "whom nobody else took is taken in, for only then it is known what they ask for"
     assert portal.visitors(1) == 3, "the next one waits again"
@@ -86,4 +86,4 @@ def test_a_server_without_turns_takes_everybody_in(portal, monkeypatch):
     monkeypatch.setattr(door, "MOMENT", NEVER)
     assert portal.turns.take(1)
     assert portal.visitors(2) == 2
-    assert not DoorServer.is_full()
+    assert not DoorServer.is_full() and not DoorServer.is_busy()

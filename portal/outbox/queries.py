@@ -5,13 +5,13 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 from database_pool import call_function, execute_query
 from portal.formats import compact, now
 from portal.freshness import Fresh
 from portal.inputs import LARGEST_ID
-from portal.outbox.inputs import LogFilter, ThreadFilter
+from portal.outbox.inputs import Channel, LogFilter, ThreadFilter
 from portal.paging import Listing, Page, Sort, read_page
 from portal.settings.queries import escape_pattern
 
@@ -23,7 +23,7 @@ SORTS = (
     Sort("due", "not_before", "message_id", "time", "whole"),
     Sort("changed", "state_at", "message_id", "time", "whole", descending=True),
 )
-CHANNELS = ("whatsapp", "email")   # of consent
+CHANNELS: tuple[Channel, ...] = get_args(Channel)
 WAITING = ["queued", "sending", "unclear", "accepted"]
 
 # WhatsApp lets a business write freely for 24 hours after the customer's last message; the ten minutes are for clocks

@@ -9,12 +9,10 @@ from database_pool import Transaction
 from portal import audit
 from portal.formats import office_date, show_phone, show_vehicle, whole_rupees
 from portal.outbox import reach
-from portal.outbox.queries import Consent, consents_of
-from portal.outbox.service import NewMessage, queue_messages
+from portal.outbox.queries import CHANNELS, Consent, consents_of
+from portal.outbox.service import Channel, NewMessage, queue_messages
 
 Row = dict[str, Any]
-Channel = Literal["whatsapp", "email"]
-CHANNELS: tuple[Channel, ...] = ("whatsapp", "email")
 NO_NUMBER = "The client has no phone number."
 NO_ADDRESS = "The client has no e-mail address."
 NO_CONSENT = {

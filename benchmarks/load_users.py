@@ -46,7 +46,8 @@ class Answer(NamedTuple):
 class SignedIn(User):
     """Somebody with a session of their own and one line to the portal, as a browser keeps it.
 
-    locust's own client takes half as long again for each request, and the crowd shares the portal's two processors.
+    locust's own client looks all cookies through for each request and reads pages in pieces of 4 kB; the crowd shares
+    the portal's two processors.
     """
 
     abstract = True
